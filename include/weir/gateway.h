@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The gateway, for programs that embed it (libweir-gateway).
+ *
+ * A gateway may be used by any thread; calls that change it wait for each other. Do not call it
+ * from a module's callbacks.
+ */
+#ifndef WEIR_GATEWAY_H
+#define WEIR_GATEWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/error.h"
+#include "weir/module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_gateway weir_gateway;
+
+/** One mistake in a configuration, as one line of text ready to print:
+ *  FILE:LINE:COLUMN: modules[1].loader: what is wrong (what was expected). */
+typedef void (*weir_problem_fn)(void *user, const char *text);
+
+typedef struct weir_gateway_options {
+    size_t size;                /**< sizeof(weir_gateway_options): the struct can grow */
+    weir_problem_fn on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
+    void *user;                 /**< given to on_problem */
+} weir_gateway_options;
+
+/** Start from this: `weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;` */
+#define WEIR_GATEWAY_OPTIONS_INIT {sizeof(weir_gateway_options), NULL, NULL}
+
+/** Find every mistake in a file, and start nothing. Errors: CONFIG (each mistake was reported). */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_check(const char *path,
+                                                     const weir_gateway_options *options);
+
+/**
+ * An empty gateway: no modules, no links. options may be NULL.
+ * Errors: MEMORY, IO.
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_create(const weir_gateway_options *options,
+                                                      weir_gateway **out);
+
+/**
+ * Read a file, create its modules in its order and make its links. Nothing is started.
+ * Errors: CONFIG, LOAD, MODULE, MEMORY, IO; every reason was reported, everything was undone.
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_create_from_file(const char *path,
+                                                                const weir_gateway_options *options,
+                                                                weir_gateway **out);
+
+/** Start all modules. Errors: MODULE (a module's start failed; the reason was reported), STATE. */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_start(weir_gateway *gateway);
+
+/**
+ * Stop in order: sources first, then what they feed, each after its mailboxes are empty, for at
+ * most the grace period ("gateway": {"grace.period.ms"}, default 1000); then destroy every module.
+ * Harmless when stopped already. Errors: TIMEOUT (a native module does not return from receive; it
+ * was left as it is, and named in the log).
+ */
+WEIR_API weir_err weir_gateway_stop(weir_gateway *gateway);
+
+/** Stop and free. NULL is allowed. */
+WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
+
+/**
+ * Add a module: `json` is one entry of "modules", as in the file. In a gateway that runs, it is
+ * started at once. Links from "*" apply to it. Errors: CONFIG, EXISTS, LOAD, MODULE, MEMORY; the
+ * reason is reported.
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json);
+
+/** Remove a module and its links; its queued messages are counted as dropped.
+ *  Errors: NOT_FOUND, TIMEOUT. */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gateway,
+                                                             const char *name);
+
+/** Add a link: `json` is one entry of "links". Errors: CONFIG, NOT_FOUND, EXISTS, MEMORY. */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json);
+
+/** Remove a link; what it still queues is counted as dropped. Errors: NOT_FOUND. */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_link(weir_gateway *gateway,
+                                                           const char *source, const char *sink);
+
+typedef struct weir_module_info {
+    const char *name;
+    const char *loader;
+    const char *state; /**< a word: "created", "running", "waiting", "connecting", ... */
+    int64_t pid;       /**< of a launched process; 0: none */
+} weir_module_info;
+
+/** Call `visit` for each module, in the order of adding. The info is borrowed for the call. */
+WEIR_API void weir_gateway_modules(weir_gateway *gateway,
+                                   void (*visit)(void *user, const weir_module_info *info),
+                                   void *user);
+
+/** Counters of one link, in messages. At any time, exactly:
+ *  accepted = delivered + dropped_full + dropped_closed + queued. */
+typedef struct weir_link_info {
+    const char *source; /**< a module's name; a link from "*" is one link for each source */
+    const char *sink;
+    uint64_t accepted;       /**< published into this link */
+    uint64_t delivered;      /**< handed to the sink, which has returned or taken them */
+    uint64_t dropped_full;   /**< by the rule when.full */
+    uint64_t dropped_closed; /**< the sink stopped, or could never take it */
+    uint64_t queued;         /**< waiting now, including those being handed over */
+} weir_link_info;
+
+/** Call `visit` for each link, in the order of adding. The info is borrowed for the call. */
+WEIR_API void weir_gateway_links(weir_gateway *gateway,
+                                 void (*visit)(void *user, const weir_link_info *info), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The message channel: messages over an SP stream, with no copy that is not needed. Threads: as in
+ * sp_stream.h, one for sending and one for receiving.
+ */
+#ifndef WR_IPC_CHANNEL_H
+#define WR_IPC_CHANNEL_H
+
+#include "base/api.h"
+#include "base/error.h"
+#include "ipc/sp_stream.h"
+#include "weir/message.h"
+
+typedef struct wr_channel wr_channel;
+
+/* The largest message image from a peer, in bytes, where the configuration says nothing. */
+#define WR_MESSAGE_LIMIT_DEFAULT (64u * 1024u * 1024u)
+/* nanomsg drops the connection at a larger frame unless told otherwise, so this is the limit for
+ * peers that do not say theirs. */
+#define WR_MESSAGE_LIMIT_OLD_PEER (1024u * 1024u)
+
+/* Takes the stream, also on failure. `limit`: for received images, in bytes. Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_create(wr_stream *stream, uint64_t limit,
+                                                     wr_channel **out);
+WR_SHARED void wr_channel_destroy(wr_channel *channel); /* NULL is allowed */
+
+/* Queue a message; the caller keeps its reference. Errors: as wr_sp_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send(wr_channel *channel, weir_message *msg);
+/* As wr_sp_flush. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_flush(wr_channel *channel);
+
+/* The next message; the caller owns one reference. Errors: as wr_sp_receive; PROTOCOL also for an
+ * image that is not well-formed. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_receive(wr_channel *channel, weir_message **out,
+                                                      wr_error *error);
+WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
+WR_SHARED wr_waitable wr_channel_waitable(wr_channel *channel);
+
+#endif

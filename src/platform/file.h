@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Files and folders, as far as a gateway needs them.
+ */
+#ifndef WR_PLATFORM_FILE_H
+#define WR_PLATFORM_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/api.h"
+#include "base/error.h"
+
+/* Read a whole regular file of at most `limit` bytes; `*data` is NUL-terminated and the caller's to
+ * free. Errors: NOT_FOUND, DENIED, TOO_LARGE, INVALID (a folder or device), IO, MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_file_read(const char *path, size_t limit, char **data,
+                                                size_t *size, wr_error *error);
+/* Is there a file (of whatever kind) at `path`? */
+WR_SHARED bool wr_file_exists(const char *path);
+/* Remove a file or an empty folder; harmless when there is none. */
+WR_SHARED void wr_file_remove(const char *path);
+/* Make a fresh folder that only this user can enter (0700) below the place for run-time files
+ * (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and usable).
+ * `*path` is absolute and the caller's to free. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(char **path, wr_error *error);
+
+#endif

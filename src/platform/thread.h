@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads, mutexes, conditions. os_types.h comes from the folder of the operating system.
+ *
+ * None of these can fail but starting a thread: misuse is a bug and stops the program.
+ */
+#ifndef WR_PLATFORM_THREAD_H
+#define WR_PLATFORM_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/api.h"
+#include "os_types.h"
+
+typedef struct wr_mutex {
+    wr_os_mutex os;
+} wr_mutex;
+
+typedef struct wr_cond {
+    wr_os_cond os;
+} wr_cond;
+
+typedef struct wr_thread {
+    wr_os_thread os;
+    bool started;
+} wr_thread;
+
+WR_SHARED void wr_mutex_init(wr_mutex *mutex);
+WR_SHARED void wr_mutex_deinit(wr_mutex *mutex);
+WR_SHARED void wr_mutex_lock(wr_mutex *mutex);
+WR_SHARED void wr_mutex_unlock(wr_mutex *mutex);
+
+WR_SHARED void wr_cond_init(wr_cond *cond);
+WR_SHARED void wr_cond_deinit(wr_cond *cond);
+WR_SHARED void wr_cond_wait(wr_cond *cond, wr_mutex *mutex);
+/* `deadline_ns`: a time of wr_clock_ns. False: the deadline passed. */
+WR_SHARED bool wr_cond_wait_until(wr_cond *cond, wr_mutex *mutex, uint64_t deadline_ns);
+WR_SHARED void wr_cond_signal(wr_cond *cond);
+WR_SHARED void wr_cond_broadcast(wr_cond *cond);
+
+/* Start `run(arg)`. The thread takes no signals: they go to the program's own threads. `name` is
+ * shown by debuggers, 15 bytes of it. Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_thread_start(wr_thread *thread, const char *name,
+                                                   void (*run)(void *arg), void *arg);
+/* Wait for its end. Harmless when never started. */
+WR_SHARED void wr_thread_join(wr_thread *thread);
+/* Let it run on by itself, to its end or the program's. */
+WR_SHARED void wr_thread_detach(wr_thread *thread);
+/* How many threads can run at once on this machine, for this process; at least 1. */
+WR_SHARED unsigned wr_thread_cores(void);
+
+#endif
