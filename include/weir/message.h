@@ -42,7 +42,7 @@ typedef struct weir_property_iter {
  * Where a name comes twice, the later value takes the earlier one's place.
  * The caller owns the one reference. Any thread.
  * Errors: INVALID (NULL or empty name, NULL value, name or value not UTF-8, NULL content with
- * size > 0), TOO_LARGE (image over WEIR_MESSAGE_SIZE_MAX), MEMORY.
+ * size > 0), TOO_LARGE (image over WEIR_MESSAGE_SIZE_MAX, more than 65536 properties), MEMORY.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_message_new(const weir_property *props, size_t count,
                                                    const void *content, size_t size,
@@ -60,8 +60,10 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_message_reserve(const weir_property *prop
 /**
  * Make a message from a copy of a wire image that came from outside. Every field is checked.
  * The caller owns the one reference. Any thread.
+ * Liberal where older programs are: empty names, and text that is not UTF-8, are let through.
  * Errors: PROTOCOL (not a whole, well-formed image: wrong header, a size or count that does not
- * fit, a missing NUL, an empty or repeated name, bytes left over), TOO_LARGE, MEMORY.
+ * fit, a missing NUL, a repeated name, bytes left over), TOO_LARGE (image over
+ * WEIR_MESSAGE_SIZE_MAX, more than 65536 properties), INVALID (NULL image with size > 0), MEMORY.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_message_decode(const void *image, size_t size,
                                                       weir_message **out);

@@ -43,7 +43,8 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_remote_attach(const weir_module_api *api,
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_remote_run(weir_remote *remote);
 
-/** Make run return INTERRUPTED, now or when it is next called. Any thread, and signal handlers. */
+/** Make run return INTERRUPTED, now or when it is next called; in a program with its own loop, make
+ *  weir_remote_fd readable once. Any thread, and signal handlers. */
 WEIR_API void weir_remote_interrupt(weir_remote *remote);
 
 /** Serve the gateway, and the next one, on a thread of the library's. Errors: STATE, MEMORY. */

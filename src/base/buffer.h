@@ -30,7 +30,7 @@ WR_SHARED void wr_buffer_printf(wr_buffer *buffer, const char *format, ...) WEIR
 /* Big-endian integers, as all Weir's wire formats have them. */
 WR_SHARED void wr_buffer_append_u8(wr_buffer *buffer, uint8_t value);
 WR_SHARED void wr_buffer_append_u32(wr_buffer *buffer, uint32_t value);
-/* Remove everything, keep the memory. */
+/* Remove everything, forget a failure, keep the memory. */
 WR_SHARED void wr_buffer_clear(wr_buffer *buffer);
 /* The text (never NULL: "" when empty); the caller frees it. NULL when failed. Empties the buffer. */
 WR_SHARED char *wr_buffer_take(wr_buffer *buffer);

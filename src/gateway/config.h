@@ -16,6 +16,7 @@
 
 /* Limits on what a file may say. */
 #define WR_CONFIG_SIZE_MAX (64u * 1024u * 1024u) /* bytes of the file */
+#define WR_GRACE_PERIOD_DEFAULT_MS 1000u          /* gateway: for stopping */
 #define WR_NAME_MAX 255u                          /* bytes of a module's or loader's name */
 
 typedef enum wr_loader_type {

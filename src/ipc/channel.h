@@ -19,7 +19,8 @@ typedef struct wr_channel wr_channel;
  * peers that do not say theirs. */
 #define WR_MESSAGE_LIMIT_OLD_PEER (1024u * 1024u)
 
-/* Takes the stream, also on failure. `limit`: for received images, in bytes. Errors: MEMORY. */
+/* Takes the stream, also on failure. `limit`: for received images, in bytes. Errors: MEMORY, CLOSED
+ * (the peer is gone already), IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_create(wr_stream *stream, uint64_t limit,
                                                      wr_channel **out);
 WR_SHARED void wr_channel_destroy(wr_channel *channel); /* NULL is allowed */

@@ -44,9 +44,10 @@ typedef enum wr_reply_status {
 
 /* Entries of the extension block. Unknown ones are skipped. */
 typedef enum wr_extension_type {
-    WR_EXTENSION_FEATURES = 1,      /* u32, bits; none is defined yet */
-    WR_EXTENSION_MESSAGE_LIMIT = 2, /* u32, largest image in bytes that the sender of this accepts */
-    WR_EXTENSION_REASON = 3         /* text without NUL, in reply: why the module failed */
+    WR_EXTENSION_FEATURES = 1, /* u32, bits; none is defined yet */
+    WR_EXTENSION_MESSAGE_LIMIT =
+        2,                  /* u32, largest image in bytes that the sender of this accepts */
+    WR_EXTENSION_REASON = 3 /* text without NUL, in reply: why the module failed */
 } wr_extension_type;
 
 typedef struct wr_extension {
@@ -58,9 +59,9 @@ typedef struct wr_extension {
 
 typedef struct wr_control_message {
     wr_control_type type;
-    const char *uri;  /* create; borrowed from the image on decode */
-    const char *args; /* create; likewise */
-    uint8_t status;   /* reply; a wr_reply_status or a number we do not know */
+    const char *uri;        /* create; borrowed from the image on decode */
+    const char *args;       /* create; likewise */
+    uint8_t status;         /* reply; a wr_reply_status or a number we do not know */
     wr_extension extension; /* create, reply */
 } wr_control_message;
 

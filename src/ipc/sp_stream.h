@@ -35,8 +35,10 @@ typedef struct wr_sp_stream wr_sp_stream;
 typedef struct wr_sp_options {
     uint64_t frame_limit;  /* a longer frame from the peer ends the connection: TOO_LARGE */
     size_t rx_buffer_size; /* 0: WR_SP_RX_BUFFER_SIZE; at least 2 x WR_SP_COPY_MAX */
-    /* Memory for a frame over WR_SP_COPY_MAX that is not in the buffer as a whole; NULL: out of
-     * memory. It is the caller's from the start; when the frame is whole, receive shows it. */
+    /* Memory for a frame over WR_SP_COPY_MAX that is not in the buffer as a whole; it returns NULL
+     * when out of memory. It is the caller's from the start; when the frame is whole, receive shows
+     * it. Without this function the stream has memory of its own for such a frame, valid until the
+     * next receive. */
     void *(*place)(void *user, size_t size);
     void *user;
 } wr_sp_options;
@@ -47,7 +49,8 @@ typedef struct wr_sp_frame {
     bool placed; /* data is what `place` returned; else it is valid until the next receive */
 } wr_sp_frame;
 
-/* Takes the stream, also on failure. Errors: MEMORY. */
+/* Takes the stream, also on failure, and sends the greeting. Errors: MEMORY, INVALID (buffer too
+ * small), CLOSED (the peer is gone already), IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_create(wr_stream *stream, const wr_sp_options *options,
                                                 wr_sp_stream **out);
 /* Closes the connection and releases what was not sent. NULL is allowed. */

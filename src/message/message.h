@@ -13,13 +13,14 @@
 
 /*
  * Receive without a copy: get a message whose image is `size` bytes to be written at `*image`,
- * fill them, then seal. Until sealed only wr_message_image_seal and weir_message_unref may be called.
+ * fill them, then seal. Until sealed only wr_message_image_seal and weir_message_unref may be
+ * called.
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_new(size_t size, void **image,
                                                         weir_message **out);
 
-/* Check the image as weir_message_decode does; `error`, which may be NULL, says what is wrong and at
- * which byte. On failure the caller still owns the reference. */
+/* Check the image as weir_message_decode does; `error`, which may be NULL, says what is wrong and
+ * at which byte. On failure the caller still owns the reference. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_seal(weir_message *msg, wr_error *error);
 
 /* Add `count` references at once. */

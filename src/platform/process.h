@@ -22,6 +22,8 @@ typedef struct wr_process_options {
     const char *working_dir;       /* NULL: the parent's */
 } wr_process_options;
 
+#define WR_EXIT_UNKNOWN (-1)
+
 typedef struct wr_process_exit {
     bool by_signal;
     int value; /* exit status, or the signal's number */
@@ -36,7 +38,8 @@ WR_SHARED int64_t wr_process_id(const wr_process *process);
 WR_SHARED wr_waitable wr_process_waitable(const wr_process *process);
 /* The child's standard output and error, to read; owned by the process. */
 WR_SHARED wr_stream *wr_process_output(wr_process *process);
-/* Collect an ended child. Errors: WOULD_BLOCK (it lives). May be called again. */
+/* Collect an ended child, and kill what is left of its process group. Where somebody else collected
+ * it, the exit status is WR_EXIT_UNKNOWN. Errors: WOULD_BLOCK (it lives). May be called again. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_process_reap(wr_process *process, wr_process_exit *result);
 /* Ask the child's process group to end, or end it. Harmless after the end. */
 WR_SHARED void wr_process_terminate(wr_process *process);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `weir run`: a gateway from a file, until a signal says stop.
+ *
+ * The handler of SIGINT and SIGTERM only counts and wakes the loop, on which the main thread waits;
+ * from the second signal on it ends the process itself, whatever the main thread is stuck in.
+ */
+#define _DEFAULT_SOURCE /* signal() keeps the handler and restarts calls; uv.h shows POSIX types   \
+                         */
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "cli.h"
+#include "weir/gateway.h"
+#include "weir/log.h"
+
+#define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
+
+typedef struct arguments {
+    const char *path;
+    weir_log_level log_level;
+} arguments;
+
+static atomic_int stop_signals; /* how many came */
+static uv_async_t wake;         /* sent by the signal handler */
+
+/* ---- arguments ---------------------------------------------------------------------------------
+ */
+
+/* Returns whether there is such a level. */
+static bool parse_level(const char *name, weir_log_level *out)
+{
+    for (weir_log_level level = WEIR_LOG_ERROR; level <= WEIR_LOG_DEBUG; level++) {
+        if (strcmp(name, weir_log_level_name(level)) == 0) {
+            *out = level;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns CLI_OK, or CLI_USAGE after saying what is wrong. */
+static int parse_arguments(int argc, char **argv, arguments *out)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--log-level") == 0) {
+            i++;
+            if (i == argc || !parse_level(argv[i], &out->log_level)) {
+                return cli_usage_error(&cli_run,
+                                       "--log-level: expected error, warn, info or debug");
+            }
+        } else if (argv[i][0] == '-') {
+            return cli_usage_error(&cli_run, "unknown option '%s'", argv[i]);
+        } else if (out->path != NULL) {
+            return cli_usage_error(&cli_run, "one FILE at a time");
+        } else {
+            out->path = argv[i];
+        }
+    }
+    return out->path != NULL ? CLI_OK : cli_usage_error(&cli_run, "FILE is missing");
+}
+
+/* ---- counters, on SIGUSR1 ----------------------------------------------------------------------
+ */
+
+static void print_module(void *user, const weir_module_info *info)
+{
+    (void)user;
+    (void)fprintf(stderr, "module %s (%s): %s", info->name, info->loader, info->state);
+    if (info->pid != 0) {
+        (void)fprintf(stderr, ", process %" PRId64, info->pid);
+    }
+    (void)fputc('\n', stderr);
+}
+
+static void print_link(void *user, const weir_link_info *info)
+{
+    (void)user;
+    (void)fprintf(stderr,
+                  "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
+                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
+                  info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
+                  info->dropped_closed, info->queued);
+}
+
+static void on_report_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    weir_gateway *gateway = handle->data;
+    weir_gateway_modules(gateway, print_module, NULL);
+    weir_gateway_links(gateway, print_link, NULL);
+}
+
+/* ---- running -----------------------------------------------------------------------------------
+ */
+
+static void on_stop_signal(int number)
+{
+    if (atomic_fetch_add(&stop_signals, 1) > 0) {
+        _Exit(EXIT_BY_SIGNAL + number);
+    }
+    (void)uv_async_send(&wake);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    uv_stop(handle->loop);
+}
+
+/* Serve `loop` until a stop signal, which may have come already. */
+static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t *report)
+{
+    weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
+    options.on_problem = cli_print_problem;
+    weir_gateway *gateway = NULL;
+    if (weir_gateway_create_from_file(path, &options, &gateway) != WEIR_OK) {
+        return CLI_FAILURE;
+    }
+    report->data = gateway;
+    weir_err err = weir_gateway_start(gateway);
+    if (err == WEIR_OK) {
+        (void)uv_run(loop, UV_RUN_DEFAULT);
+        err = weir_gateway_stop(gateway);
+    }
+    weir_gateway_destroy(gateway);
+    return err == WEIR_OK ? CLI_OK : CLI_FAILURE;
+}
+
+static int watch_signals_and_run(const char *path, uv_loop_t *loop)
+{
+    uv_signal_t report;
+    int failure = uv_async_init(loop, &wake, on_wake);
+    if (failure == 0) {
+        failure = uv_signal_init(loop, &report);
+    }
+    if (failure == 0) {
+        failure = uv_signal_start(&report, on_report_signal, SIGUSR1);
+    }
+    if (failure != 0) {
+        (void)fprintf(stderr, "weir: cannot watch signals: %s\n", uv_strerror(failure));
+        return CLI_FAILURE;
+    }
+    (void)signal(SIGINT, on_stop_signal);
+    (void)signal(SIGTERM, on_stop_signal);
+    return run_gateway(path, loop, &report);
+}
+
+static int run(int argc, char **argv)
+{
+    arguments args = {NULL, WEIR_LOG_INFO};
+    int status = parse_arguments(argc, argv, &args);
+    if (status != CLI_OK) {
+        return status;
+    }
+    weir_log_set_level(args.log_level);
+    /* The loop lives until the process ends: a signal may come as late as that. */
+    uv_loop_t *loop = uv_default_loop();
+    if (loop == NULL) {
+        (void)fprintf(stderr, "weir: %s\n", weir_err_text(WEIR_ERR_MEMORY));
+        return CLI_FAILURE;
+    }
+    return watch_signals_and_run(args.path, loop);
+}
+
+const cli_command cli_run = {
+    .name = "run",
+    .arguments = "FILE [--log-level LEVEL]",
+    .summary = "run the gateway that FILE describes",
+    .help =
+        "Start the modules and links of FILE, and run until SIGINT or SIGTERM, which stop them in\n"
+        "order. A second signal ends the process at once. SIGUSR1 shows on standard error the\n"
+        "state of each module and the counters of each link.\n"
+        "\n"
+        "  --log-level LEVEL  log no more than this: error, warn, info (default) or debug\n"
+        "\n"
+        "Exit status: 0 after a clean stop, 1 on failure or mistakes in FILE, 2 wrong usage,\n"
+        "128 + N when the second signal was number N.\n",
+    .run = run,
+};

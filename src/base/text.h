@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Text that must fit a fixed space: what is longer is cut between two characters and ends in "...".
+ */
+#ifndef WR_BASE_TEXT_H
+#define WR_BASE_TEXT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "base/api.h"
+
+/* vsnprintf into `size` (at least 4) bytes. A format that cannot be shown gives "". */
+WR_SHARED void wr_text_formatv(char *out, size_t size, const char *format, va_list args)
+    WEIR_PRINTF(3, 0);
+
+/* Copy `text` into `size` (at least 4) bytes with each byte of a control character shown as \xNN.
+ */
+WR_SHARED void wr_text_escape(char *out, size_t size, const char *text);
+
+/* A copy on the heap, the caller's to free. NULL: out of memory, or `text` is NULL. */
+WR_SHARED char *wr_text_copy(const char *text);
+
+#endif

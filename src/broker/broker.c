@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The broker: the list of links, and changes of it (contract in broker.h).
+ *
+ * The mutex guards the list and every replacement of a node's links out. A link has one reference
+ * from the list and one from its source's fanout, and is in both or in neither.
+ */
+#include "broker/broker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct wr_broker {
+    wr_executor *pool;
+    wr_mutex lock;
+    wr_link **links;
+    size_t count;
+    size_t capacity;
+};
+
+weir_err wr_broker_create(unsigned threads, wr_broker **out)
+{
+    wr_broker *broker = calloc(1, sizeof(*broker));
+    if (broker == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    wr_mutex_init(&broker->lock);
+    weir_err err =
+        wr_executor_create(threads == 0 ? wr_thread_cores() : threads, "weir-pool", &broker->pool);
+    if (err != WEIR_OK) {
+        wr_broker_destroy(broker, false);
+        return err;
+    }
+    *out = broker;
+    return WEIR_OK;
+}
+
+void wr_broker_destroy(wr_broker *broker, bool stuck)
+{
+    if (broker == NULL) {
+        return;
+    }
+    if (stuck) {
+        wr_executor_abandon(broker->pool); /* its thread may still use links and nodes: all stay */
+        return;
+    }
+    wr_executor_destroy(broker->pool);
+    for (size_t i = 0; i < broker->count; i++) {
+        wr_node *source = broker->links[i]->source;
+        wr_fanout *out = wr_node_swap_out(source, NULL);
+        for (size_t k = 0; out != NULL && k < out->count; k++) {
+            wr_link_unref(out->links[k]);
+        }
+        free(out);
+        wr_link_unref(broker->links[i]);
+    }
+    free(broker->links);
+    wr_mutex_deinit(&broker->lock);
+    free(broker);
+}
+
+wr_executor *wr_broker_pool(wr_broker *broker)
+{
+    return broker->pool;
+}
+
+static size_t find_link(const wr_broker *broker, const wr_node *source, const wr_node *sink)
+{
+    for (size_t i = 0; i < broker->count; i++) {
+        if (broker->links[i]->source == source && broker->links[i]->sink == sink) {
+            return i;
+        }
+    }
+    return broker->count;
+}
+
+/* A copy of the links out with room for `extra` more. */
+static wr_fanout *fanout_copy(const wr_fanout *from, size_t extra)
+{
+    size_t count = from == NULL ? 0 : from->count;
+    wr_fanout *copy = malloc(sizeof(*copy) + (count + extra) * sizeof(copy->links[0]));
+    if (copy == NULL) {
+        return NULL;
+    }
+    copy->count = count;
+    for (size_t i = 0; i < count; i++) {
+        copy->links[i] = from->links[i];
+    }
+    return copy;
+}
+
+static weir_err reserve_link(wr_broker *broker)
+{
+    if (broker->count < broker->capacity) {
+        return WEIR_OK;
+    }
+    size_t capacity = broker->capacity == 0 ? 16 : 2 * broker->capacity;
+    wr_link **links = realloc(broker->links, capacity * sizeof(wr_link *));
+    if (links == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    broker->links = links;
+    broker->capacity = capacity;
+    return WEIR_OK;
+}
+
+/* Under the lock. */
+static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_queue_config config)
+{
+    const wr_fanout *old = atomic_load(&source->out);
+    for (size_t i = 0; old != NULL && i < old->count; i++) {
+        if (old->links[i]->sink == sink) {
+            return WEIR_ERR_EXISTS;
+        }
+    }
+    wr_fanout *out = fanout_copy(old, 1);
+    if (out == NULL || reserve_link(broker) != WEIR_OK) {
+        free(out);
+        return WEIR_ERR_MEMORY;
+    }
+    wr_link *link;
+    weir_err err = wr_link_create(source, sink, config, &link);
+    if (err != WEIR_OK) {
+        free(out);
+        return err;
+    }
+    out->links[out->count++] = wr_link_ref(link);
+    broker->links[broker->count++] = link;
+    free(wr_node_swap_out(source, out));
+    return WEIR_OK;
+}
+
+weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_queue_config config)
+{
+    wr_mutex_lock(&broker->lock);
+    weir_err err = add_link(broker, source, sink, config);
+    wr_mutex_unlock(&broker->lock);
+    return err;
+}
+
+/* Under the lock: take the link at `index` out of its source and of the list. */
+static weir_err remove_link(wr_broker *broker, size_t index)
+{
+    wr_link *link = broker->links[index];
+    wr_fanout *out = fanout_copy(atomic_load(&link->source->out), 0);
+    if (out == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        if (out->links[i] != link) {
+            out->links[kept++] = out->links[i];
+        }
+    }
+    out->count = kept;
+    free(wr_node_swap_out(link->source, out));
+    wr_link_unref(link); /* the fanout's reference: no publisher is left that could use it */
+    broker->count--;
+    memmove(&broker->links[index], &broker->links[index + 1],
+            (broker->count - index) * sizeof(wr_link *));
+    wr_link_close(link);
+    wr_node_sweep(link->sink);
+    wr_link_unref(link);
+    return WEIR_OK;
+}
+
+weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink)
+{
+    wr_mutex_lock(&broker->lock);
+    size_t index = find_link(broker, source, sink);
+    weir_err err = index == broker->count ? WEIR_ERR_NOT_FOUND : remove_link(broker, index);
+    wr_mutex_unlock(&broker->lock);
+    return err;
+}
+
+/* The links into a node, one reference each; the caller gives them to put_links. Errors: MEMORY. */
+static weir_err get_links_in(wr_broker *broker, const wr_node *node, wr_link ***out, size_t *count)
+{
+    wr_mutex_lock(&broker->lock);
+    wr_link **in = malloc((broker->count + 1) * sizeof(wr_link *));
+    *count = 0;
+    for (size_t i = 0; in != NULL && i < broker->count; i++) {
+        if (broker->links[i]->sink == node) {
+            in[(*count)++] = wr_link_ref(broker->links[i]);
+        }
+    }
+    wr_mutex_unlock(&broker->lock);
+    *out = in;
+    return in == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
+}
+
+static void put_links(wr_link **links, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        wr_link_unref(links[i]);
+    }
+    free(links);
+}
+
+bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns)
+{
+    wr_link **in;
+    size_t count;
+    if (get_links_in(broker, node, &in, &count) != WEIR_OK) {
+        return false;
+    }
+    bool drained = wr_node_wait_drained(node, in, count, deadline_ns);
+    put_links(in, count);
+    return drained;
+}
+
+weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns, uint64_t *dropped)
+{
+    wr_link **in;
+    size_t count;
+    weir_err err = get_links_in(broker, node, &in, &count);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    for (size_t i = 0; i < count; i++) {
+        wr_link_close(in[i]);
+    }
+    err = wr_node_close(node, deadline_ns);
+    *dropped = 0;
+    for (size_t i = 0; err == WEIR_OK && i < count; i++) {
+        *dropped += wr_mailbox_purge(&in[i]->box);
+    }
+    put_links(in, count);
+    return err;
+}
+
+weir_err wr_broker_remove(wr_broker *broker, wr_node *node)
+{
+    weir_err err = WEIR_OK;
+    wr_mutex_lock(&broker->lock);
+    for (size_t i = broker->count; i > 0 && err == WEIR_OK; i--) {
+        const wr_link *link = broker->links[i - 1];
+        if (link->source == node || link->sink == node) {
+            err = remove_link(broker, i - 1);
+        }
+    }
+    wr_mutex_unlock(&broker->lock);
+    return err;
+}
+
+void wr_broker_purge(wr_broker *broker)
+{
+    wr_mutex_lock(&broker->lock);
+    for (size_t i = 0; i < broker->count; i++) {
+        wr_mailbox_purge(&broker->links[i]->box);
+    }
+    wr_mutex_unlock(&broker->lock);
+}
+
+void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),
+                         void *user)
+{
+    wr_mutex_lock(&broker->lock);
+    for (size_t i = 0; i < broker->count; i++) {
+        visit(user, broker->links[i]);
+    }
+    wr_mutex_unlock(&broker->lock);
+}
+
+/*
+ * Stopping order (Kahn). `sources` holds how many links from unordered nodes each node still has;
+ * nodes are known by their place, wr_node.order.
+ */
+static void count_sources(wr_node **nodes, size_t count, size_t *sources, bool *waiting)
+{
+    for (size_t i = 0; i < count; i++) {
+        nodes[i]->order = i;
+        waiting[i] = true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const wr_fanout *out = atomic_load(&nodes[i]->out);
+        for (size_t k = 0; out != NULL && k < out->count; k++) {
+            sources[out->links[k]->sink->order]++;
+        }
+    }
+}
+
+/* Append the node to the order, and after it whatever has no other source left. */
+static size_t order_from(wr_node **nodes, size_t first, size_t *sources, bool *waiting,
+                         wr_node **ordered, size_t done)
+{
+    size_t next = done;
+    ordered[done++] = nodes[first];
+    waiting[first] = false;
+    while (next < done) {
+        const wr_fanout *out = atomic_load(&ordered[next++]->out);
+        for (size_t k = 0; out != NULL && k < out->count; k++) {
+            size_t sink = out->links[k]->sink->order;
+            if (--sources[sink] == 0 && waiting[sink]) {
+                waiting[sink] = false;
+                ordered[done++] = nodes[sink];
+            }
+        }
+    }
+    return done;
+}
+
+static void order_nodes(wr_node **nodes, size_t count, size_t *sources, bool *waiting,
+                        wr_node **ordered)
+{
+    size_t done = 0;
+    count_sources(nodes, count, sources, waiting);
+    for (size_t i = 0; i < count; i++) {
+        if (waiting[i] && sources[i] == 0) {
+            done = order_from(nodes, i, sources, waiting, ordered, done);
+        }
+    }
+    for (size_t i = 0; i < count; i++) { /* cycles */
+        if (waiting[i]) {
+            done = order_from(nodes, i, sources, waiting, ordered, done);
+        }
+    }
+    memcpy(nodes, ordered, count * sizeof(wr_node *));
+}
+
+weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count)
+{
+    size_t *sources = calloc(count + 1, sizeof(*sources));
+    bool *waiting = calloc(count + 1, sizeof(*waiting));
+    wr_node **ordered = calloc(count + 1, sizeof(wr_node *));
+    weir_err err = WEIR_ERR_MEMORY;
+    if (sources != NULL && waiting != NULL && ordered != NULL) {
+        wr_mutex_lock(&broker->lock);
+        order_nodes(nodes, count, sources, waiting, ordered);
+        wr_mutex_unlock(&broker->lock);
+        err = WEIR_OK;
+    }
+    free(sources);
+    free(waiting);
+    free(ordered);
+    return err;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Links: mailbox, pending, congested (contract in link.h).
+ */
+#include "broker/link.h"
+
+#include <stdlib.h>
+
+#include "broker/node.h"
+
+weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, wr_link **out)
+{
+    wr_link *link = aligned_alloc(WR_CACHE_LINE, sizeof(*link));
+    if (link == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    *link = (wr_link){.source = wr_node_ref(source), .sink = wr_node_ref(sink)};
+    wr_mailbox_init(&link->box, config);
+    atomic_init(&link->refs, 1);
+    *out = link;
+    return WEIR_OK;
+}
+
+wr_link *wr_link_ref(wr_link *link)
+{
+    atomic_fetch_add_explicit(&link->refs, 1, memory_order_relaxed);
+    return link;
+}
+
+void wr_link_unref(wr_link *link)
+{
+    if (link == NULL || atomic_fetch_sub(&link->refs, 1) != 1) {
+        return;
+    }
+    wr_mailbox_deinit(&link->box);
+    wr_node_unref(link->source);
+    wr_node_unref(link->sink);
+    free(link);
+}
+
+/* Clear the flag; whoever does so gives the source its run back. */
+static void uncongest(wr_link *link)
+{
+    if (atomic_exchange(&link->congested, false)) {
+        wr_node_uncongest(link->source);
+    }
+}
+
+static bool has_room(const wr_link *link)
+{
+    return wr_mailbox_queued(&link->box) <= link->box.config.limit / 2;
+}
+
+static void congest(wr_link *link)
+{
+    if (atomic_load(&link->congested) || atomic_exchange(&link->congested, true)) {
+        return;
+    }
+    wr_node_congest(link->source);
+    /* The sink may have made room before it could see the flag, or be gone. */
+    if (has_room(link) || atomic_load(&link->closed)) {
+        uncongest(link);
+    }
+}
+
+weir_err wr_link_put(wr_link *link, weir_message *msg)
+{
+    if (atomic_load(&link->closed)) {
+        wr_mailbox_refuse(&link->box, msg);
+        return WEIR_OK;
+    }
+    bool at_limit;
+    weir_err err = wr_mailbox_put(&link->box, msg, &at_limit);
+    if (at_limit && link->box.config.when_full == WR_WHEN_FULL_BLOCK) {
+        congest(link);
+    }
+    if (!atomic_load(&link->pending) && !atomic_exchange(&link->pending, true)) {
+        wr_node_add_pending(link->sink, link);
+    }
+    return err;
+}
+
+void wr_link_relieve(wr_link *link)
+{
+    if (atomic_load(&link->congested) && has_room(link)) {
+        uncongest(link);
+    }
+}
+
+bool wr_link_settle(wr_link *link)
+{
+    atomic_store(&link->pending, false);
+    return !wr_mailbox_has_message(&link->box) || atomic_exchange(&link->pending, true);
+}
+
+void wr_link_close(wr_link *link)
+{
+    atomic_store(&link->closed, true);
+    uncongest(link);
+}

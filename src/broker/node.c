@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Nodes: life cycle, publishing, and the waiting of those who must (contract in node.h; running is
+ * in node_run.c).
+ */
+#include "broker/node.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "broker/node_state.h"
+#include "message/message.h"
+#include "platform/clock.h"
+
+static _Thread_local bool inside_callback;
+
+bool wr_node_enter_callback(void)
+{
+    bool outer = inside_callback;
+    inside_callback = true;
+    return outer;
+}
+
+void wr_node_leave_callback(bool outer)
+{
+    inside_callback = outer;
+}
+
+static weir_err host_publish(weir_host *host, weir_message *msg, bool wait)
+{
+    return wr_node_publish((wr_node *)host, msg, wait ? WR_PUBLISH_WAIT : WR_PUBLISH_TRY);
+}
+
+static const wr_host_ops host_ops = {.publish = host_publish};
+
+weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking, wr_node **out)
+{
+    wr_node *node = calloc(1, sizeof(*node));
+    if (node == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    wr_mutex_init(&node->lock);
+    wr_cond_init(&node->changed);
+    atomic_init(&node->refs, 1);
+    atomic_init(&node->ready, true);
+    node->host.ops = &host_ops;
+    node->name = wr_text_copy(name);
+    node->host.name = node->name;
+    node->executor = pool;
+    node->own_executor = blocking;
+    if (node->name == NULL ||
+        (blocking && wr_executor_create(1, name, &node->executor) != WEIR_OK)) {
+        node->own_executor = false;
+        wr_node_unref(node);
+        return WEIR_ERR_MEMORY;
+    }
+    *out = node;
+    return WEIR_OK;
+}
+
+weir_err wr_node_set_consumer(wr_node *node, const wr_consumer *consumer, void *self)
+{
+    if (consumer->may_pause && node->rest == NULL) {
+        node->rest = calloc(WR_NODE_BATCH, sizeof(*node->rest));
+        if (node->rest == NULL) {
+            return WEIR_ERR_MEMORY;
+        }
+    }
+    node->consumer = consumer;
+    node->self = self;
+    return WEIR_OK;
+}
+
+wr_node *wr_node_ref(wr_node *node)
+{
+    atomic_fetch_add_explicit(&node->refs, 1, memory_order_relaxed);
+    return node;
+}
+
+static void fanout_free(wr_fanout *fanout)
+{
+    for (size_t i = 0; fanout != NULL && i < fanout->count; i++) {
+        wr_link_unref(fanout->links[i]);
+    }
+    free(fanout);
+}
+
+void wr_node_unref(wr_node *node)
+{
+    if (node == NULL || atomic_fetch_sub(&node->refs, 1) != 1) {
+        return;
+    }
+    if (node->own_executor) {
+        wr_executor_destroy(node->executor);
+    }
+    if (node->consumer != NULL && node->consumer->release != NULL) {
+        node->consumer->release(node->self);
+    }
+    fanout_free(atomic_load(&node->out));
+    free(node->rest);
+    free(node->name);
+    wr_cond_deinit(&node->changed);
+    wr_mutex_deinit(&node->lock);
+    free(node);
+}
+
+/*
+ * Waiting. Whoever waits counts itself in `waiters` before it looks at what it waits for; whoever
+ * changes that looks at `waiters` afterwards.
+ */
+void wr_node_signal(wr_node *node)
+{
+    if (atomic_load(&node->waiters) == 0) {
+        return;
+    }
+    wr_mutex_lock(&node->lock);
+    wr_cond_broadcast(&node->changed);
+    wr_mutex_unlock(&node->lock);
+}
+
+static void wait_begin(wr_node *node)
+{
+    atomic_fetch_add(&node->waiters, 1);
+    wr_mutex_lock(&node->lock);
+}
+
+static void wait_end(wr_node *node)
+{
+    wr_mutex_unlock(&node->lock);
+    atomic_fetch_sub(&node->waiters, 1);
+}
+
+bool wr_node_congested(const wr_node *node)
+{
+    return atomic_load(&node->congested) > 0;
+}
+
+void wr_node_congest(wr_node *node)
+{
+    atomic_fetch_add(&node->congested, 1);
+}
+
+void wr_node_uncongest(wr_node *node)
+{
+    if (atomic_fetch_sub(&node->congested, 1) > 1) {
+        return;
+    }
+    wr_node_signal(node);
+    wr_node_wake(node);
+    if (node->consumer != NULL && node->consumer->uncongested != NULL) {
+        node->consumer->uncongested(node->self);
+    }
+}
+
+static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
+{
+    if (mode == WR_PUBLISH_OVER || !wr_node_congested(node)) {
+        return WEIR_OK;
+    }
+    if (mode == WR_PUBLISH_TRY) {
+        return WEIR_ERR_FULL;
+    }
+    if (inside_callback) {
+        return WEIR_OK;
+    }
+    wait_begin(node);
+    while (wr_node_congested(node) && !atomic_load(&node->closing)) {
+        wr_cond_wait(&node->changed, &node->lock);
+    }
+    wait_end(node);
+    return wr_node_congested(node) ? WEIR_ERR_CLOSED : WEIR_OK;
+}
+
+/* Count this thread as a reader of the links out. Returns which counter to give back. */
+static unsigned reader_enter(wr_node *node)
+{
+    unsigned slot = atomic_load(&node->epoch) & 1u;
+    atomic_fetch_add(&node->readers[slot], 1);
+    return slot;
+}
+
+static void reader_leave(wr_node *node, unsigned slot)
+{
+    if (atomic_fetch_sub(&node->readers[slot], 1) == 1) {
+        wr_node_signal(node);
+    }
+}
+
+/* Keeps the first error, serves every link. */
+static weir_err put_to_all(const wr_fanout *out, weir_message *msg)
+{
+    weir_err result = WEIR_OK;
+    for (size_t i = 0; i < out->count; i++) {
+        weir_err err = wr_link_put(out->links[i], msg);
+        result = result == WEIR_OK ? err : result;
+    }
+    return result;
+}
+
+weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
+{
+    weir_err err = wait_for_room(node, mode);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    unsigned slot = reader_enter(node);
+    const wr_fanout *out = atomic_load(&node->out);
+    if (out != NULL && out->count > 0) {
+        wr_message_ref_many(msg, out->count);
+        err = put_to_all(out, msg);
+    }
+    reader_leave(node, slot);
+    return err;
+}
+
+weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count)
+{
+    weir_err result = WEIR_OK;
+    unsigned slot = reader_enter(node);
+    const wr_fanout *out = atomic_load(&node->out);
+    for (size_t i = 0; i < count; i++) {
+        if (out == NULL || out->count == 0) {
+            weir_message_unref(msgs[i]);
+            continue;
+        }
+        if (out->count > 1) {
+            wr_message_ref_many(msgs[i], out->count - 1);
+        }
+        weir_err err = put_to_all(out, msgs[i]);
+        result = result == WEIR_OK ? err : result;
+    }
+    reader_leave(node, slot);
+    return result;
+}
+
+/* Two passes: a reader may have read `epoch` before the first pass changed it and counted itself in
+ * the other counter only after that pass. */
+static void wait_for_readers(wr_node *node)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        unsigned slot = atomic_fetch_add(&node->epoch, 1) & 1u;
+        wait_begin(node);
+        while (atomic_load(&node->readers[slot]) > 0) {
+            wr_cond_wait(&node->changed, &node->lock);
+        }
+        wait_end(node);
+    }
+}
+
+wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out)
+{
+    wr_fanout *old = atomic_exchange(&node->out, out);
+    wait_for_readers(node);
+    return old;
+}
+
+void wr_node_pause(wr_node *node)
+{
+    atomic_store(&node->ready, false);
+}
+
+void wr_node_ready(wr_node *node)
+{
+    atomic_store(&node->ready, true);
+    wr_node_wake(node);
+}
+
+void wr_node_start(wr_node *node)
+{
+    atomic_store(&node->started, true);
+    wr_node_wake(node);
+}
+
+void wr_node_set_absent(wr_node *node, bool absent)
+{
+    atomic_store(&node->absent, absent);
+    wr_node_signal(node);
+}
+
+void wr_node_refuse(wr_node *node, size_t count)
+{
+    node->refused += count;
+}
+
+static bool is_drained(const wr_node *node, wr_link *const *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (wr_mailbox_count(&in[i]->box).queued > 0) {
+            return false;
+        }
+    }
+    return atomic_load(&node->state) == WR_NODE_IDLE;
+}
+
+bool wr_node_wait_drained(wr_node *node, wr_link *const *in, size_t count, uint64_t deadline_ns)
+{
+    bool drained;
+    wait_begin(node);
+    while (!(drained = is_drained(node, in, count)) && !atomic_load(&node->absent)) {
+        if (!wr_cond_wait_until(&node->changed, &node->lock, deadline_ns)) {
+            break;
+        }
+    }
+    wait_end(node);
+    return drained;
+}
+
+void wr_node_stop_waiting(wr_node *node)
+{
+    atomic_store(&node->closing, true);
+    wr_node_signal(node);
+}
+
+/* Take the right to run away from everybody. False: it was still running at the deadline. */
+static bool take_run_right(wr_node *node, uint64_t deadline_ns)
+{
+    bool in_time = true;
+    int idle = WR_NODE_IDLE;
+    wait_begin(node);
+    while (in_time && !atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_CLOSED)) {
+        if (idle == WR_NODE_CLOSED) {
+            break;
+        }
+        idle = WR_NODE_IDLE;
+        in_time = wr_cond_wait_until(&node->changed, &node->lock, deadline_ns);
+    }
+    wait_end(node);
+    return in_time;
+}
+
+weir_err wr_node_close(wr_node *node, uint64_t deadline_ns)
+{
+    wr_node_stop_waiting(node);
+    atomic_store(&node->started, false);
+    if (!take_run_right(node, deadline_ns)) {
+        if (node->own_executor) {
+            wr_executor_abandon(node->executor);
+        }
+        return WEIR_ERR_TIMEOUT;
+    }
+    wr_node_release_pending(node);
+    if (node->own_executor) {
+        wr_executor_destroy(node->executor);
+        node->own_executor = false;
+        node->executor = NULL;
+    }
+    return WEIR_OK;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A node: a module's place in the broker. It has the links in and out, decides when the module may
+ * run, and hands it its messages.
+ *
+ * A node runs when something is pending for it and it is started, ready and not congested:
+ *   started    the module's start returned
+ *   ready      the consumer has not asked for a pause (a proxy whose socket is full)
+ *   congested  the number of links out that are over their limit ("block"); 0: may run
+ *
+ * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE. What happens while it runs
+ * makes it RUNNING_AGAIN, so that it is queued once more at the end: wr_node_wake never gets lost.
+ */
+#ifndef WR_BROKER_NODE_H
+#define WR_BROKER_NODE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/executor.h"
+#include "broker/link.h"
+#include "module/host.h"
+#include "platform/thread.h"
+
+typedef struct wr_node wr_node;
+
+/* The most messages of one consume, and of one run before other nodes get their turn. */
+#define WR_NODE_BATCH 64u
+#define WR_NODE_RUN_MAX 256u
+
+/* How a node hands over messages. All are called by the executor, one at a time for one node, with
+ * no lock held, and must not destroy the node. */
+typedef struct wr_consumer {
+    /* Take the first of `count` messages, borrowed, in order; returns how many. A consumer that
+     * takes fewer has called wr_node_pause before, and calls wr_node_ready when it can go on. */
+    size_t (*consume)(void *self, weir_message **msgs, size_t count);
+    /* At the end of a run in which something was consumed. NULL allowed. */
+    void (*drained)(void *self);
+    /* Any thread, may not block: a publisher that does not wait may go on. NULL allowed. */
+    void (*uncongested)(void *self);
+    /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
+    void (*release)(void *self);
+    bool may_pause; /* consume may take fewer than offered */
+} wr_consumer;
+
+/* What a publisher does while the node is congested. */
+typedef enum wr_publish_mode {
+    WR_PUBLISH_WAIT, /* wait for room, unless inside a callback */
+    WR_PUBLISH_TRY,  /* FULL */
+    WR_PUBLISH_OVER  /* go over the limit; look at wr_node_congested afterwards */
+} wr_publish_mode;
+
+/* The links out, as publishers read them without a lock. Never changed once published. */
+typedef struct wr_fanout {
+    size_t count;
+    wr_link *links[]; /* one reference each */
+} wr_fanout;
+
+struct wr_node {
+    weir_host host; /* first: the module's weir_host is its node */
+
+    /* Set once, before the node is started. */
+    char *name;
+    const wr_consumer *consumer;
+    void *self;
+    wr_executor *executor;
+    bool own_executor;
+
+    size_t order; /* scratch of wr_broker_order; under the broker's lock */
+
+    _Atomic uint32_t refs;
+
+    /* Schedule: any thread, by the transitions above. */
+    _Atomic int state;
+    wr_node *next_queued; /* in the executor's queue: under its lock */
+    atomic_bool started;
+    atomic_bool ready;
+    atomic_bool closing;      /* publishers wait no longer */
+    atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
+    _Atomic int congested;    /* may be -1 for a moment: a link cleared before it was counted */
+    _Atomic uint32_t waiters; /* threads in wait_below: somebody must signal `changed` */
+
+    /* Pending links: publishers push on the stack, the running thread moves it to its list. */
+    _Atomic(wr_link *) pending;
+    wr_link *active_first; /* the running thread, or who closed the node */
+    wr_link *active_last;
+
+    /* What a consumer did not take: the running thread, or who closed the node. */
+    wr_link *rest_link;  /* one reference, while rest_count > 0 */
+    weir_message **rest; /* WR_NODE_BATCH places; NULL: this consumer always takes all */
+    size_t rest_first;
+    size_t rest_count;
+    size_t refused;    /* by wr_node_refuse in this consume; the running thread */
+    atomic_bool sweep; /* a link in was closed: drop what it holds, even when not allowed to run */
+
+    /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
+     * two counters, so that the broker can wait until nobody reads the old one. */
+    _Atomic(wr_fanout *) out;
+    _Atomic unsigned epoch;
+    _Atomic uint32_t readers[2];
+
+    wr_mutex lock;   /* guards nothing but the waiting on `changed` */
+    wr_cond changed; /* congested, closing, state, absent or readers changed */
+};
+
+/* `blocking`: the consumer gets a thread of its own, else `pool` runs it. The name is copied. The
+ * caller owns one reference. `name` is borrowed by the host until the node is freed.
+ * Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking,
+                                        wr_node **out);
+/* Say who consumes. Before start. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_node_set_consumer(wr_node *node, const wr_consumer *consumer, void *self);
+wr_node *wr_node_ref(wr_node *node);
+void wr_node_unref(wr_node *node); /* NULL is allowed */
+
+/* From now on it may run. */
+void wr_node_start(wr_node *node);
+/* Look again whether it can run. Any thread. */
+void wr_node_wake(wr_node *node);
+/* Not ready, from the consumer; ready again, from any thread. */
+void wr_node_pause(wr_node *node);
+void wr_node_ready(wr_node *node);
+/* The consumer cannot make progress (its remote is away), or can again. Any thread. */
+void wr_node_set_absent(wr_node *node, bool absent);
+/* Inside consume: `count` of the messages that it takes could never be delivered; they are counted
+ * as dropped. */
+void wr_node_refuse(wr_node *node, size_t count);
+
+/* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY. */
+WEIR_MUST_CHECK weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode);
+/* The same for several, in order, over the limit; takes the references. Errors: MEMORY, FULL. */
+WEIR_MUST_CHECK weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count);
+bool wr_node_congested(const wr_node *node);
+
+/* Mark this thread as being inside a callback of a module: publishing does not wait. Returns what
+ * to give to leave. */
+bool wr_node_enter_callback(void);
+void wr_node_leave_callback(bool outer);
+
+/* Wait until nothing is queued on the `count` links `in` and the node does not run, or it is absent,
+ * or the deadline (wr_clock_ns). True: nothing is left. */
+bool wr_node_wait_drained(wr_node *node, wr_link *const *in, size_t count, uint64_t deadline_ns);
+/* Publishers wait no longer. */
+void wr_node_stop_waiting(wr_node *node);
+/* It never runs again, and its pending links are given up. Returns when it does not run.
+ * Errors: TIMEOUT (it is still running; it does not run another time, but is not to be freed). */
+WEIR_MUST_CHECK weir_err wr_node_close(wr_node *node, uint64_t deadline_ns);
+
+/* For links: see link.h. */
+void wr_node_congest(wr_node *node);
+void wr_node_uncongest(wr_node *node);
+void wr_node_add_pending(wr_node *node, wr_link *link);
+/* A link in was closed and no publisher uses it any more: drop what it holds. */
+void wr_node_sweep(wr_node *node);
+
+/* For the broker, under its lock: replace the links out; returns when nobody reads the old ones. */
+wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out);
+
+/* For the executor: run once. */
+void wr_node_run(wr_node *node);
+
+#endif

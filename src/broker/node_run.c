@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scheduling and running a node (contract in node.h).
+ */
+#include <assert.h>
+
+#include "broker/node.h"
+#include "broker/node_state.h"
+
+void wr_node_wake(wr_node *node)
+{
+    int state = atomic_load(&node->state);
+    for (;;) {
+        if (state == WR_NODE_IDLE) {
+            if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_QUEUED)) {
+                wr_executor_enqueue(node->executor, wr_node_ref(node));
+                return;
+            }
+        } else if (state == WR_NODE_RUNNING) {
+            if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_RUNNING_AGAIN)) {
+                return;
+            }
+        } else {
+            return; /* it will run after this, or never again */
+        }
+    }
+}
+
+void wr_node_add_pending(wr_node *node, wr_link *link)
+{
+    wr_link_ref(link);
+    link->next = atomic_load(&node->pending);
+    while (!atomic_compare_exchange_weak(&node->pending, &link->next, link)) {
+    }
+    wr_node_wake(node);
+}
+
+static void append_active(wr_node *node, wr_link *link)
+{
+    link->next = NULL;
+    if (node->active_first == NULL) {
+        node->active_first = link;
+    } else {
+        node->active_last->next = link;
+    }
+    node->active_last = link;
+}
+
+static wr_link *take_active(wr_node *node)
+{
+    wr_link *link = node->active_first;
+    if (link != NULL) {
+        node->active_first = link->next;
+    }
+    return link;
+}
+
+/* Move what became pending to the list, oldest first. */
+static void collect_pending(wr_node *node)
+{
+    if (atomic_load(&node->pending) == NULL) {
+        return;
+    }
+    wr_link *newest = atomic_exchange(&node->pending, NULL);
+    wr_link *oldest = NULL;
+    while (newest != NULL) {
+        wr_link *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != NULL) {
+        wr_link *next = oldest->next;
+        append_active(node, oldest);
+        oldest = next;
+    }
+}
+
+static bool may_run(const wr_node *node)
+{
+    return atomic_load(&node->started) && atomic_load(&node->ready) &&
+           atomic_load(&node->congested) <= 0;
+}
+
+/* Hand over and account for it. Returns how many were taken. */
+static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t count)
+{
+    node->refused = 0;
+    size_t taken = node->consumer->consume(node->self, msgs, count);
+    assert(taken <= count && node->refused <= taken);
+    for (size_t i = 0; i < taken; i++) {
+        weir_message_unref(msgs[i]);
+    }
+    wr_mailbox_count_delivered(&link->box, taken - node->refused);
+    if (node->refused > 0) {
+        wr_mailbox_count_closed(&link->box, node->refused);
+    }
+    return taken;
+}
+
+static void keep_rest(wr_node *node, wr_link *link, weir_message **msgs, size_t count)
+{
+    assert(node->rest != NULL && count <= WR_NODE_BATCH);
+    for (size_t i = 0; i < count; i++) {
+        node->rest[i] = msgs[i];
+    }
+    node->rest_link = wr_link_ref(link);
+    node->rest_first = 0;
+    node->rest_count = count;
+}
+
+/* Offer the rest again. */
+static size_t run_rest(wr_node *node)
+{
+    size_t taken =
+        deliver(node, node->rest_link, node->rest + node->rest_first, node->rest_count);
+    node->rest_first += taken;
+    node->rest_count -= taken;
+    if (node->rest_count == 0) {
+        wr_link_unref(node->rest_link);
+        node->rest_link = NULL;
+    }
+    return taken;
+}
+
+/* One batch from one link. The list's reference to the link goes back to the list, or is given up
+ * when the mailbox is empty. */
+static size_t run_link(wr_node *node, wr_link *link, size_t max)
+{
+    weir_message *batch[WR_NODE_BATCH];
+    size_t count = wr_mailbox_take(&link->box, batch, max < WR_NODE_BATCH ? max : WR_NODE_BATCH);
+    if (count == 0) {
+        if (wr_link_settle(link)) {
+            wr_link_unref(link);
+        } else {
+            append_active(node, link);
+        }
+        return 0;
+    }
+    wr_link_relieve(link);
+    size_t taken = deliver(node, link, batch, count);
+    if (taken < count) {
+        keep_rest(node, link, batch + taken, count - taken);
+    }
+    append_active(node, link);
+    return taken;
+}
+
+/* Drop what closed links hold. */
+static void sweep(wr_node *node)
+{
+    if (!atomic_load(&node->sweep) || !atomic_exchange(&node->sweep, false)) {
+        return;
+    }
+    collect_pending(node);
+    wr_link *link = node->active_first;
+    node->active_first = NULL;
+    while (link != NULL) {
+        wr_link *next = link->next;
+        if (atomic_load(&link->closed)) {
+            wr_mailbox_purge(&link->box);
+            wr_link_unref(link);
+        } else {
+            append_active(node, link);
+        }
+        link = next;
+    }
+}
+
+void wr_node_sweep(wr_node *node)
+{
+    atomic_store(&node->sweep, true);
+    wr_node_wake(node);
+}
+
+/* Run a bounded number of messages. True: there is more, and it may run. */
+static bool run_some(wr_node *node)
+{
+    size_t done = 0;
+    sweep(node);
+    while (done < WR_NODE_RUN_MAX && may_run(node)) {
+        if (node->rest_count > 0) {
+            done += run_rest(node);
+            continue;
+        }
+        collect_pending(node);
+        wr_link *link = take_active(node);
+        if (link == NULL) {
+            break;
+        }
+        done += run_link(node, link, WR_NODE_RUN_MAX - done);
+    }
+    if (done > 0 && node->consumer->drained != NULL) {
+        node->consumer->drained(node->self);
+    }
+    return (node->active_first != NULL || node->rest_count > 0) && may_run(node);
+}
+
+void wr_node_run(wr_node *node)
+{
+    atomic_store(&node->state, WR_NODE_RUNNING);
+    bool more = run_some(node);
+    int running = WR_NODE_RUNNING;
+    if (more || !atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE)) {
+        atomic_store(&node->state, WR_NODE_QUEUED);
+        wr_executor_enqueue(node->executor, node);
+        return;
+    }
+    wr_node_signal(node);
+    wr_node_unref(node);
+}
+
+void wr_node_release_pending(wr_node *node)
+{
+    for (size_t i = 0; i < node->rest_count; i++) {
+        weir_message_unref(node->rest[node->rest_first + i]);
+    }
+    if (node->rest_count > 0) {
+        wr_mailbox_count_closed(&node->rest_link->box, node->rest_count);
+        wr_link_unref(node->rest_link);
+        node->rest_link = NULL;
+        node->rest_count = 0;
+    }
+    collect_pending(node);
+    wr_link *link;
+    while ((link = take_active(node)) != NULL) {
+        wr_link_unref(link);
+    }
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What node.c and node_run.c share, and nobody else uses.
+ */
+#ifndef WR_BROKER_NODE_STATE_H
+#define WR_BROKER_NODE_STATE_H
+
+#include "broker/node.h"
+
+enum {
+    WR_NODE_IDLE = 0,
+    WR_NODE_QUEUED,
+    WR_NODE_RUNNING,
+    WR_NODE_RUNNING_AGAIN, /* woken while it ran */
+    WR_NODE_CLOSED         /* nobody runs it any more */
+};
+
+/* Something that a waiting thread may wait for has changed. */
+void wr_node_signal(wr_node *node);
+/* Give up pending links and the rest. By whoever has the right to run. */
+void wr_node_release_pending(wr_node *node);
+
+#endif

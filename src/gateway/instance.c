@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Instances: native modules, and the common life of all (contract in instance.h; what is special to
+ * remote ones is in instance_remote.c).
+ */
+#include "gateway/instance.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "gateway/instance_remote.h"
+
+static size_t native_consume(void *self, weir_message **msgs, size_t count)
+{
+    wr_instance *instance = self;
+    const weir_module_api *api = instance->native.api;
+    if (api->receive == NULL && api->receive_many == NULL) {
+        wr_node_refuse(instance->node, count); /* a pure source: nobody takes it */
+    } else {
+        wr_module_receive(api, instance->self, msgs, count);
+    }
+    return count;
+}
+
+static const wr_consumer native_consumer = {.consume = native_consume};
+
+bool wr_instance_is_remote(const wr_module_config *config)
+{
+    return config->type == WR_LOADER_OUTPROCESS || config->isolated;
+}
+
+static weir_err load(wr_instance *instance, const wr_instance_host *host, wr_error *error)
+{
+    char *file = NULL;
+    weir_err err =
+        wr_native_find(instance->config->module_path, host->config_folder, &file, error);
+    if (err == WEIR_OK) {
+        err = wr_native_open(file, &instance->native, error);
+    }
+    free(file);
+    return err;
+}
+
+static weir_err create_native(wr_instance *instance, const wr_instance_host *host, wr_error *error)
+{
+    weir_err err = load(instance, host, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    const weir_module_api *api = instance->native.api;
+    bool blocking = (api->flags & WEIR_MODULE_BLOCKING) != 0;
+    err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), blocking,
+                         &instance->node);
+    if (err == WEIR_OK) {
+        err = wr_node_set_consumer(instance->node, &native_consumer, instance);
+    }
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    bool outer = wr_node_enter_callback();
+    err = wr_module_create(api, &instance->node->host, instance->config->args, &instance->self,
+                           error);
+    wr_node_leave_callback(outer);
+    instance->created = err == WEIR_OK;
+    return err;
+}
+
+weir_err wr_instance_create(const wr_module_config *config, const wr_instance_host *host,
+                            wr_instance **out, wr_error *error)
+{
+    wr_instance *instance = calloc(1, sizeof(*instance));
+    if (instance == NULL) {
+        return wr_error_set(error, WEIR_ERR_MEMORY, "out of memory");
+    }
+    instance->config = config;
+    weir_err err = wr_instance_is_remote(config) ? wr_remote_create(instance, host, error)
+                                                 : create_native(instance, host, error);
+    if (err != WEIR_OK) {
+        wr_instance_destroy(instance);
+        return err;
+    }
+    *out = instance;
+    return WEIR_OK;
+}
+
+weir_err wr_instance_start(wr_instance *instance, wr_error *error)
+{
+    weir_err err = WEIR_OK;
+    if (instance->proxy != NULL) {
+        wr_proxy_start(instance->proxy);
+    } else {
+        bool outer = wr_node_enter_callback();
+        err = wr_module_start(instance->native.api, &instance->node->host, instance->self, error);
+        wr_node_leave_callback(outer);
+    }
+    if (err == WEIR_OK) {
+        wr_node_start(instance->node);
+    }
+    return err;
+}
+
+static void destroy_native(wr_instance *instance)
+{
+    if (!instance->created) {
+        return;
+    }
+    instance->created = false;
+    bool outer = wr_node_enter_callback();
+    wr_module_destroy(instance->native.api, instance->self);
+    wr_node_leave_callback(outer);
+}
+
+weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
+{
+    const char *name = instance->config->name;
+    uint64_t dropped = 0;
+    (void)wr_broker_drain(broker, instance->node, deadline_ns); /* what is left is counted below */
+    weir_err err = wr_broker_close(broker, instance->node, deadline_ns, &dropped);
+    if (err != WEIR_OK) {
+        wr_log(name, WEIR_LOG_ERROR,
+               "does not return from receive within the grace period; it is left as it is");
+        return err;
+    }
+    if (dropped > 0) {
+        wr_log(name, WEIR_LOG_WARN, "%llu messages were still queued and are dropped",
+               (unsigned long long)dropped);
+    }
+    if (instance->proxy != NULL) {
+        wr_proxy_stop(instance->proxy, deadline_ns);
+    } else {
+        destroy_native(instance);
+    }
+    return WEIR_OK;
+}
+
+void wr_instance_destroy(wr_instance *instance)
+{
+    if (instance == NULL) {
+        return;
+    }
+    wr_node_unref(instance->node);
+    wr_native_close(&instance->native);
+    wr_remote_free(instance);
+    wr_config_destroy(instance->own_config);
+    free(instance);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An instance: one module of a running gateway, with its node in the broker and what is behind it:
+ * native code in this process, or the proxy of a remote module.
+ *
+ * Threads: one at a time (under the gateway's lock).
+ */
+#ifndef WR_GATEWAY_INSTANCE_H
+#define WR_GATEWAY_INSTANCE_H
+
+#include "broker/broker.h"
+#include "gateway/config.h"
+#include "loader/native.h"
+#include "loop/loop.h"
+#include "proxy/proxy.h"
+
+typedef struct wr_instance {
+    const wr_module_config *config; /* borrowed: lives as long as the instance */
+    wr_config *own_config;          /* of a module added at run time; else NULL */
+    wr_node *node;
+
+    wr_native_module native;
+    void *self;   /* the native module's */
+    bool created; /* native: destroy is due */
+
+    wr_proxy *proxy; /* NULL: native. The node's. */
+    wr_proxy_options proxy_options;
+    wr_launch launch;
+    char *control_path; /* made up for "isolation": "process" */
+    char *hosted_args;  /* likewise */
+    char *host_program; /* likewise */
+    const char *host_args[3];
+    const char **launch_env;
+    char *control_env;
+} wr_instance;
+
+/* What an instance needs of its gateway. */
+typedef struct wr_instance_host {
+    wr_broker *broker;
+    wr_loop *loop;      /* outprocess and isolated modules only */
+    const char *folder; /* likewise: private to this gateway, for sockets */
+    const char *config_folder;
+    size_t number; /* unique in the gateway */
+} wr_instance_host;
+
+/* Does it need the loop and the folder? */
+bool wr_instance_is_remote(const wr_module_config *config);
+
+/* Load and create the module. Errors: NOT_FOUND, LOAD, UNSUPPORTED, MODULE..., MEMORY. */
+WEIR_MUST_CHECK weir_err wr_instance_create(const wr_module_config *config,
+                                            const wr_instance_host *host, wr_instance **out,
+                                            wr_error *error);
+WEIR_MUST_CHECK weir_err wr_instance_start(wr_instance *instance, wr_error *error);
+/*
+ * Let the module work off what is queued for it, until the deadline (wr_clock_ns); then destroy it.
+ * Errors: TIMEOUT (native: it does not return from receive; nothing of it may be freed).
+ */
+WEIR_MUST_CHECK weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker,
+                                          uint64_t deadline_ns);
+/* Free a stopped instance; after this its node lives on as long as links do. NULL is allowed. */
+void wr_instance_destroy(wr_instance *instance);
+
+#endif

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The message: one block of a small header and the wire image, which starts at a multiple of eight.
+ *
+ * Invariant: once sealed, the image is well-formed and the header's offsets agree with it, so that
+ * the getters need no checks. The image:
+ *
+ *     A1 60 | u32 total size | u32 properties | name\0value\0 ... | u32 content size | content
+ */
+#include "message/message.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/utf8.h"
+#include "message/properties.h"
+
+#define MAGIC_0 0xa1u
+#define MAGIC_1 0x60u
+#define TOTAL_AT 2u
+#define COUNT_AT 6u
+#define PROPERTIES_AT 10u
+#define CONTENT_SIZE_BYTES 4u
+/* A name and a value, both empty, with their NULs. */
+#define PROPERTY_SIZE_MIN 2u
+
+struct weir_message {
+    /* Adding is relaxed, giving back releases, and whoever frees has acquired: so all uses of the
+     * message by other threads come before its memory is reused. */
+    atomic_size_t references;
+    uint32_t size; /* of the image */
+    uint32_t property_count;
+    uint32_t content_at;
+    uint32_t content_size;
+    _Alignas(8) unsigned char image[];
+};
+
+/* All messages' memory comes from here and goes back there: the place for an allocator made for
+ * blocks that one thread gets and another gives back. */
+static weir_message *block_get(size_t image_size)
+{
+    return malloc(sizeof(weir_message) + image_size);
+}
+
+static void block_put(weir_message *msg)
+{
+    free(msg);
+}
+
+weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
+{
+    if (size > WEIR_MESSAGE_SIZE_MAX) {
+        return WEIR_ERR_TOO_LARGE;
+    }
+    weir_message *msg = block_get(size);
+    if (msg == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    atomic_init(&msg->references, 1);
+    msg->size = (uint32_t)size;
+    *image = msg->image;
+    *out = msg;
+    return WEIR_OK;
+}
+
+/* ---- checking an image from outside ---- */
+
+/* Take the text at `*at`, which must end before `end`; its size counts the NUL. */
+static weir_err take_text(const weir_message *msg, size_t *at, size_t end, const char **text,
+                          size_t *text_size, wr_error *error)
+{
+    const unsigned char *start = msg->image + *at;
+    const unsigned char *nul = *at < end ? memchr(start, 0, end - *at) : NULL;
+    if (nul == NULL) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %zu: a property's text has no NUL before the content size", *at);
+    }
+    *text = (const char *)start;
+    *text_size = (size_t)(nul - start) + 1;
+    *at += *text_size;
+    return WEIR_OK;
+}
+
+static weir_err take_properties(const weir_message *msg, uint32_t count, size_t *at,
+                                wr_properties *list, wr_error *error)
+{
+    size_t end = msg->size - CONTENT_SIZE_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        wr_property_entry entry;
+        weir_err err = take_text(msg, at, end, &entry.name, &entry.name_size, error);
+        if (err == WEIR_OK) {
+            err = take_text(msg, at, end, &entry.value, &entry.value_size, error);
+        }
+        if (err != WEIR_OK) {
+            return err;
+        }
+        wr_properties_add(list, &entry);
+    }
+    return WEIR_OK;
+}
+
+static weir_err check_unique(const weir_message *msg, wr_properties *list, wr_error *error)
+{
+    const char *repeated = NULL;
+    weir_err err = wr_properties_merge(list, &repeated);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "no memory to check the property names");
+    }
+    if (repeated != NULL) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %zu: a property name comes again",
+                            (size_t)((const unsigned char *)repeated - msg->image));
+    }
+    return WEIR_OK;
+}
+
+static weir_err check_header(const weir_message *msg, uint32_t *count, wr_error *error)
+{
+    const unsigned char *image = msg->image;
+    if (msg->size < WEIR_MESSAGE_SIZE_MIN) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %u: the image ends here, and the smallest has %u bytes",
+                            msg->size, WEIR_MESSAGE_SIZE_MIN);
+    }
+    if (image[0] != MAGIC_0 || image[1] != MAGIC_1) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte 0: a message begins with a1 60, this with %02x %02x", image[0],
+                            image[1]);
+    }
+    uint32_t total = wr_get_u32(image + TOTAL_AT);
+    if (total != msg->size) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %u: total size %u, but the image has %u bytes", TOTAL_AT, total,
+                            msg->size);
+    }
+    *count = wr_get_u32(image + COUNT_AT);
+    if (*count > (msg->size - WEIR_MESSAGE_SIZE_MIN) / PROPERTY_SIZE_MIN) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %u: %u properties do not fit into the image", COUNT_AT, *count);
+    }
+    if (*count > WR_PROPERTIES_MAX) {
+        return wr_error_set(error, WEIR_ERR_TOO_LARGE, "byte %u: %u properties, over the limit %u",
+                            COUNT_AT, *count, WR_PROPERTIES_MAX);
+    }
+    return WEIR_OK;
+}
+
+static weir_err check_content(weir_message *msg, size_t at, wr_error *error)
+{
+    uint32_t stated = wr_get_u32(msg->image + at);
+    uint32_t there = msg->size - (uint32_t)at - CONTENT_SIZE_BYTES;
+    if (stated > there) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %zu: content of %u bytes, but %u are left", at, stated, there);
+    }
+    if (stated < there) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "byte %zu: content of %u bytes, and %u bytes too many after it", at,
+                            stated, there - stated);
+    }
+    msg->content_at = (uint32_t)at + CONTENT_SIZE_BYTES;
+    msg->content_size = stated;
+    return WEIR_OK;
+}
+
+weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
+{
+    uint32_t count = 0;
+    weir_err err = check_header(msg, &count, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    wr_properties list;
+    err = wr_properties_init(&list, count);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "no memory for %u properties", count);
+    }
+    size_t at = PROPERTIES_AT;
+    err = take_properties(msg, count, &at, &list, error);
+    if (err == WEIR_OK) {
+        err = check_content(msg, at, error);
+    }
+    if (err == WEIR_OK) {
+        err = check_unique(msg, &list, error);
+    }
+    wr_properties_deinit(&list);
+    msg->property_count = count;
+    return err;
+}
+
+weir_err weir_message_decode(const void *image, size_t size, weir_message **out)
+{
+    if (out == NULL || (image == NULL && size > 0)) {
+        return WEIR_ERR_INVALID;
+    }
+    void *copy = NULL;
+    weir_message *msg = NULL;
+    weir_err err = wr_message_image_new(size, &copy, &msg);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    if (size > 0) {
+        memcpy(copy, image, size);
+    }
+    err = wr_message_image_seal(msg, NULL);
+    if (err != WEIR_OK) {
+        weir_message_unref(msg);
+        return err;
+    }
+    *out = msg;
+    return WEIR_OK;
+}
+
+/* ---- making a message ---- */
+
+static weir_err check_text(const char *text, size_t *size)
+{
+    size_t length = strlen(text);
+    if (!wr_utf8_valid(text, length)) {
+        return WEIR_ERR_INVALID;
+    }
+    *size = length + 1;
+    return WEIR_OK;
+}
+
+/* Check and append what the caller gave; without `may_remove` a NULL value is a mistake. */
+static weir_err add_given(wr_properties *list, const weir_property *props, size_t count,
+                          bool may_remove)
+{
+    for (size_t i = 0; i < count; i++) {
+        wr_property_entry entry = {props[i].name, props[i].value, 0, 0};
+        if (entry.name == NULL || entry.name[0] == '\0' || (entry.value == NULL && !may_remove)) {
+            return WEIR_ERR_INVALID;
+        }
+        weir_err err = check_text(entry.name, &entry.name_size);
+        if (err == WEIR_OK && entry.value != NULL) {
+            err = check_text(entry.value, &entry.value_size);
+        }
+        if (err != WEIR_OK) {
+            return err;
+        }
+        wr_properties_add(list, &entry);
+    }
+    return WEIR_OK;
+}
+
+/* The image's size and the number of properties; TOO_LARGE over a limit. */
+static weir_err measure(const wr_properties *list, size_t content_size, size_t *size,
+                        uint32_t *count)
+{
+    *size = WEIR_MESSAGE_SIZE_MIN;
+    *count = 0;
+    if (content_size > WEIR_MESSAGE_SIZE_MAX - *size) {
+        return WEIR_ERR_TOO_LARGE;
+    }
+    *size += content_size;
+    for (size_t i = 0; i < list->count; i++) {
+        const wr_property_entry *entry = &list->entries[i];
+        if (!wr_property_kept(entry)) {
+            continue;
+        }
+        size_t room = WEIR_MESSAGE_SIZE_MAX - *size;
+        if (entry->name_size > room || entry->value_size > room - entry->name_size) {
+            return WEIR_ERR_TOO_LARGE;
+        }
+        *size += entry->name_size + entry->value_size;
+        *count += 1;
+    }
+    return *count > WR_PROPERTIES_MAX ? WEIR_ERR_TOO_LARGE : WEIR_OK;
+}
+
+/* All of the image but the content. */
+static void fill(weir_message *msg, const wr_properties *list, uint32_t count, size_t content_size)
+{
+    unsigned char *image = msg->image;
+    image[0] = MAGIC_0;
+    image[1] = MAGIC_1;
+    wr_put_u32(image + TOTAL_AT, msg->size);
+    wr_put_u32(image + COUNT_AT, count);
+    size_t at = PROPERTIES_AT;
+    for (size_t i = 0; i < list->count; i++) {
+        const wr_property_entry *entry = &list->entries[i];
+        if (wr_property_kept(entry)) {
+            memcpy(image + at, entry->name, entry->name_size);
+            memcpy(image + at + entry->name_size, entry->value, entry->value_size);
+            at += entry->name_size + entry->value_size;
+        }
+    }
+    wr_put_u32(image + at, (uint32_t)content_size);
+    msg->property_count = count;
+    msg->content_at = (uint32_t)at + CONTENT_SIZE_BYTES;
+    msg->content_size = (uint32_t)content_size;
+}
+
+static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
+{
+    const char *repeated = NULL;
+    weir_err err = wr_properties_merge(list, &repeated);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    size_t size = 0;
+    uint32_t count = 0;
+    err = measure(list, content_size, &size, &count);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    void *image = NULL;
+    weir_message *msg = NULL;
+    err = wr_message_image_new(size, &image, &msg);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    fill(msg, list, count, content_size);
+    *content = msg->image + msg->content_at;
+    *out = msg;
+    return WEIR_OK;
+}
+
+weir_err weir_message_reserve(const weir_property *props, size_t count, size_t size, void **content,
+                              weir_message **out)
+{
+    if (content == NULL || out == NULL || (props == NULL && count > 0)) {
+        return WEIR_ERR_INVALID;
+    }
+    if (count > WR_PROPERTIES_MAX) {
+        return WEIR_ERR_TOO_LARGE;
+    }
+    wr_properties list;
+    weir_err err = wr_properties_init(&list, count);
+    if (err == WEIR_OK) {
+        err = add_given(&list, props, count, false);
+    }
+    if (err == WEIR_OK) {
+        err = build(&list, size, content, out);
+    }
+    wr_properties_deinit(&list);
+    return err;
+}
+
+weir_err weir_message_new(const weir_property *props, size_t count, const void *content,
+                          size_t size, weir_message **out)
+{
+    if (content == NULL && size > 0) {
+        return WEIR_ERR_INVALID;
+    }
+    void *place = NULL;
+    weir_err err = weir_message_reserve(props, count, size, &place, out);
+    if (err == WEIR_OK && size > 0) {
+        memcpy(place, content, size);
+    }
+    return err;
+}
+
+/* The properties that `msg` has; they were checked when it was made. */
+static void add_present(wr_properties *list, const weir_message *msg)
+{
+    weir_property_iter iter = {0};
+    while (weir_message_next(msg, &iter)) {
+        wr_property_entry entry = {iter.name, iter.value, strlen(iter.name) + 1,
+                                   strlen(iter.value) + 1};
+        wr_properties_add(list, &entry);
+    }
+}
+
+weir_err weir_message_with(const weir_message *msg, const weir_property *changes, size_t count,
+                           weir_message **out)
+{
+    if (msg == NULL || out == NULL || (changes == NULL && count > 0)) {
+        return WEIR_ERR_INVALID;
+    }
+    if (count > WR_PROPERTIES_MAX) {
+        return WEIR_ERR_TOO_LARGE;
+    }
+    wr_properties list;
+    weir_err err = wr_properties_init(&list, msg->property_count + count);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    add_present(&list, msg);
+    err = add_given(&list, changes, count, true);
+    void *content = NULL;
+    if (err == WEIR_OK) {
+        err = build(&list, msg->content_size, &content, out);
+    }
+    if (err == WEIR_OK) {
+        memcpy(content, msg->image + msg->content_at, msg->content_size);
+    }
+    wr_properties_deinit(&list);
+    return err;
+}
+
+/* ---- references ---- */
+
+weir_message *weir_message_ref(weir_message *msg)
+{
+    atomic_fetch_add_explicit(&msg->references, 1, memory_order_relaxed);
+    return msg;
+}
+
+void wr_message_ref_many(weir_message *msg, size_t count)
+{
+    atomic_fetch_add_explicit(&msg->references, count, memory_order_relaxed);
+}
+
+void weir_message_unref(weir_message *msg)
+{
+    if (msg == NULL) {
+        return;
+    }
+    /* Whoever holds the only reference needs no read-modify-write: nobody else can add one. */
+    if (atomic_load_explicit(&msg->references, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&msg->references, 1, memory_order_acq_rel) == 1) {
+        block_put(msg);
+    }
+}
+
+/* ---- reading ---- */
+
+const void *weir_message_content(const weir_message *msg, size_t *size)
+{
+    *size = msg->content_size;
+    return msg->image + msg->content_at;
+}
+
+const char *weir_message_property(const weir_message *msg, const char *name)
+{
+    weir_property_iter iter = {0};
+    while (weir_message_next(msg, &iter)) {
+        if (strcmp(iter.name, name) == 0) {
+            return iter.value;
+        }
+    }
+    return NULL;
+}
+
+size_t weir_message_property_count(const weir_message *msg)
+{
+    return msg->property_count;
+}
+
+bool weir_message_next(const weir_message *msg, weir_property_iter *iter)
+{
+    size_t at = PROPERTIES_AT + iter->used_;
+    if (at + CONTENT_SIZE_BYTES >= msg->content_at) {
+        return false;
+    }
+    iter->name = (const char *)msg->image + at;
+    iter->value = iter->name + strlen(iter->name) + 1;
+    const char *end = iter->value + strlen(iter->value) + 1;
+    iter->used_ += (uint32_t)(end - iter->name);
+    return true;
+}
+
+const void *weir_message_image(const weir_message *msg, size_t *size)
+{
+    *size = msg->size;
+    return msg->image;
+}

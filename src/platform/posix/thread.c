@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads of POSIX. Conditions run on the clock of wr_clock_ns; threads start with signals blocked.
+ */
+#define _GNU_SOURCE
+#include "platform/thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "platform/clock.h"
+
+#define NS_PER_S (1000u * WR_NS_PER_MS)
+#define NAME_SIZE 16u
+
+typedef struct thread_start {
+    void (*run)(void *arg);
+    void *arg;
+    char name[NAME_SIZE];
+} thread_start;
+
+/* These fail only where the caller broke the rules, and going on would corrupt what they guard. */
+static void must(int result)
+{
+    if (result != 0) {
+        abort();
+    }
+}
+
+void wr_mutex_init(wr_mutex *mutex)
+{
+    must(pthread_mutex_init(&mutex->os, NULL));
+}
+
+void wr_mutex_deinit(wr_mutex *mutex)
+{
+    must(pthread_mutex_destroy(&mutex->os));
+}
+
+void wr_mutex_lock(wr_mutex *mutex)
+{
+    must(pthread_mutex_lock(&mutex->os));
+}
+
+void wr_mutex_unlock(wr_mutex *mutex)
+{
+    must(pthread_mutex_unlock(&mutex->os));
+}
+
+void wr_cond_init(wr_cond *cond)
+{
+    pthread_condattr_t attr;
+    must(pthread_condattr_init(&attr));
+    must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    must(pthread_cond_init(&cond->os, &attr));
+    must(pthread_condattr_destroy(&attr));
+}
+
+void wr_cond_deinit(wr_cond *cond)
+{
+    must(pthread_cond_destroy(&cond->os));
+}
+
+void wr_cond_wait(wr_cond *cond, wr_mutex *mutex)
+{
+    must(pthread_cond_wait(&cond->os, &mutex->os));
+}
+
+bool wr_cond_wait_until(wr_cond *cond, wr_mutex *mutex, uint64_t deadline_ns)
+{
+    struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
+        .tv_nsec = (long)(deadline_ns % NS_PER_S),
+    };
+    int result = pthread_cond_timedwait(&cond->os, &mutex->os, &deadline);
+    if (result == ETIMEDOUT) {
+        return false;
+    }
+    must(result);
+    return true;
+}
+
+void wr_cond_signal(wr_cond *cond)
+{
+    must(pthread_cond_signal(&cond->os));
+}
+
+void wr_cond_broadcast(wr_cond *cond)
+{
+    must(pthread_cond_broadcast(&cond->os));
+}
+
+static void *run_thread(void *arg)
+{
+    thread_start start = *(thread_start *)arg;
+    free(arg);
+    /* The name is a help for debuggers; the thread works as well without. */
+    (void)pthread_setname_np(pthread_self(), start.name);
+    start.run(start.arg);
+    return NULL;
+}
+
+/* All signals but those that report a fault of the thread itself. */
+static void mask_of_new_threads(sigset_t *mask)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        sigdelset(mask, faults[i]);
+    }
+}
+
+/* A thread inherits its creator's mask: setting it before leaves no moment with signals open. */
+static int create_masked(pthread_t *thread, thread_start *start)
+{
+    sigset_t mask;
+    sigset_t before;
+    mask_of_new_threads(&mask);
+    must(pthread_sigmask(SIG_BLOCK, &mask, &before));
+    int result = pthread_create(thread, NULL, run_thread, start);
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL));
+    return result;
+}
+
+weir_err wr_thread_start(wr_thread *thread, const char *name, void (*run)(void *arg), void *arg)
+{
+    thread_start *start = malloc(sizeof(*start));
+    if (start == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    start->run = run;
+    start->arg = arg;
+    (void)snprintf(start->name, sizeof(start->name), "%s", name);
+    if (create_masked(&thread->os, start) != 0) {
+        free(start);
+        return WEIR_ERR_MEMORY;
+    }
+    thread->started = true;
+    return WEIR_OK;
+}
+
+void wr_thread_join(wr_thread *thread)
+{
+    if (!thread->started) {
+        return;
+    }
+    must(pthread_join(thread->os, NULL));
+    thread->started = false;
+}
+
+void wr_thread_detach(wr_thread *thread)
+{
+    if (!thread->started) {
+        return;
+    }
+    must(pthread_detach(thread->os));
+    thread->started = false;
+}
+
+unsigned wr_thread_cores(void)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
+        int count = CPU_COUNT(&allowed);
+        return count > 0 ? (unsigned)count : 1;
+    }
+    /* A machine with more cores than a cpu_set_t holds. */
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The proxy's control channel and state machine (table in proxy.h). All on the loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "platform/clock.h"
+#include "proxy/proxy_internal.h"
+
+void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state)
+{
+    atomic_store(&proxy->state, (int)state);
+}
+
+static void retry_later(wr_proxy *proxy)
+{
+    wr_timer_set(proxy->timer, proxy->retry_ms);
+    proxy->retry_ms = proxy->retry_ms * 2 > WR_RETRY_MAX_MS ? WR_RETRY_MAX_MS : proxy->retry_ms * 2;
+}
+
+static void fail(wr_proxy *proxy, const char *what, const char *reason)
+{
+    wr_log(proxy->node->name, WEIR_LOG_ERROR, "%s: %s", what, reason);
+    wr_proxy_set_state(proxy, WR_PROXY_FAILED);
+}
+
+void wr_proxy_disconnect(wr_proxy *proxy)
+{
+    wr_node_set_absent(proxy->node, true);
+    wr_proxy_close_channel(proxy);
+    wr_watch_close(proxy->control_watch);
+    proxy->control_watch = NULL;
+    wr_sp_destroy(proxy->control);
+    proxy->control = NULL;
+    proxy->start_sent = false;
+    wr_timer_clear(proxy->timer);
+}
+
+void wr_proxy_lose(wr_proxy *proxy, const char *reason)
+{
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_proxy_disconnect(proxy);
+    if (state == WR_PROXY_STOPPING) {
+        wr_proxy_continue_stop(proxy);
+        return;
+    }
+    if (state == WR_PROXY_RUNNING || !proxy->trouble_logged) {
+        proxy->trouble_logged = true;
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "%s the remote module at '%s': %s",
+               state == WR_PROXY_RUNNING ? "lost" : "could not attach",
+               proxy->options.control_path, reason);
+    }
+    wr_proxy_set_state(proxy, WR_PROXY_WAITING);
+    retry_later(proxy);
+}
+
+bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
+{
+    wr_buffer image = WR_BUFFER_INIT;
+    weir_err err = wr_control_encode(message, &image);
+    if (err == WEIR_OK) {
+        err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
+    }
+    wr_buffer_deinit(&image);
+    if (err == WEIR_OK) {
+        err = wr_sp_flush(proxy->control);
+    }
+    if (err == WEIR_ERR_WOULD_BLOCK) {
+        wr_watch_set(proxy->control_watch, WR_POLL_READ | WR_POLL_WRITE);
+        return true;
+    }
+    if (err != WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
+               wr_control_type_name(message->type), weir_err_text(err));
+    }
+    return err == WEIR_OK;
+}
+
+void wr_proxy_send_start(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) != WR_PROXY_RUNNING || !proxy->start_wanted ||
+        proxy->start_sent) {
+        return;
+    }
+    proxy->start_sent = true;
+    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
+}
+
+/* The message channel's path for the next create. */
+static bool choose_message_path(wr_proxy *proxy)
+{
+    free(proxy->message_path);
+    if (proxy->options.message_path != NULL) {
+        proxy->message_path = wr_text_copy(proxy->options.message_path);
+        return proxy->message_path != NULL;
+    }
+    wr_buffer path = WR_BUFFER_INIT;
+    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                     (unsigned long long)(uintptr_t)proxy,
+                     (unsigned long long)++proxy->create_count);
+    proxy->message_path = wr_buffer_take(&path);
+    return proxy->message_path != NULL;
+}
+
+static void send_create(wr_proxy *proxy)
+{
+    wr_buffer uri = WR_BUFFER_INIT;
+    wr_buffer_printf(&uri, "%s%s", WR_IPC_SCHEME, proxy->message_path);
+    wr_control_message create = {
+        .type = WR_CONTROL_CREATE,
+        .uri = uri.data,
+        .args = proxy->options.args,
+        .extension = {.present = true, .message_limit = WR_MESSAGE_LIMIT_DEFAULT},
+    };
+    if (proxy->options.message_limit != 0) {
+        create.extension.message_limit = (uint32_t)proxy->options.message_limit;
+    }
+    if (!uri.failed) {
+        (void)wr_proxy_send_control(proxy, &create);
+    }
+    wr_buffer_deinit(&uri);
+    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+}
+
+static void begin_create(wr_proxy *proxy)
+{
+    if (!choose_message_path(proxy)) {
+        wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
+        return;
+    }
+    wr_proxy_set_state(proxy, WR_PROXY_CREATING);
+    send_create(proxy);
+}
+
+/* The remote says its module is there: connect the message channel, now or a little later. */
+static void attach(wr_proxy *proxy)
+{
+    wr_error error = {.code = WEIR_OK};
+    weir_err err = wr_proxy_open_channel(proxy, &error);
+    if (err == WEIR_OK) {
+        wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+    } else if (wr_clock_ns() < proxy->attach_deadline_ns) {
+        retry_later(proxy);
+    } else {
+        wr_proxy_lose(proxy, wr_error_text(&error));
+    }
+}
+
+static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
+{
+    uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
+    if (extension->message_limit != 0) {
+        limit = extension->message_limit;
+    } else if (proxy->options.message_limit != 0) {
+        limit = proxy->options.message_limit;
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    proxy->peer_limit = limit;
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
+static void on_created(wr_proxy *proxy, const wr_extension *extension)
+{
+    if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
+        return; /* the answer to a create that was sent again */
+    }
+    set_peer_limit(proxy, extension);
+    wr_proxy_set_state(proxy, WR_PROXY_ATTACHING);
+    proxy->attach_deadline_ns =
+        wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
+}
+
+static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
+{
+    const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
+                                                            : "it gave no reason; see its output";
+    wr_proxy_close_channel(proxy);
+    wr_timer_clear(proxy->timer);
+    if (reply->status == WR_REPLY_CONNECTION_ERROR) {
+        fail(proxy, "the remote module could not open its message channel", reason);
+        wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
+    } else if (reply->status == WR_REPLY_MODULE_FAILED) {
+        fail(proxy, "the remote module could not be created or started", reason);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
+               reply->status, reason);
+        wr_proxy_set_state(proxy, WR_PROXY_FAILED);
+    }
+}
+
+static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
+{
+    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    if (reply->status == WR_REPLY_DETACHED) {
+        wr_proxy_lose(proxy, "it said goodbye");
+    } else if (reply->status == WR_REPLY_CREATED) {
+        on_created(proxy, &reply->extension);
+    } else if (!stopping) {
+        on_failed(proxy, reply);
+    }
+}
+
+/* False: the connection is gone. */
+static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
+{
+    wr_error error = {.code = WEIR_OK};
+    wr_control_message message;
+    weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
+    if (frame->placed) {
+        free(frame->data);
+    }
+    if (err == WEIR_ERR_UNSUPPORTED) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
+    } else if (err != WEIR_OK) {
+        wr_proxy_lose(proxy, wr_error_text(&error));
+    } else if (message.type == WR_CONTROL_REPLY) {
+        on_reply(proxy, &message);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
+               wr_control_type_name(message.type));
+    }
+    return proxy->control != NULL;
+}
+
+static void read_control(wr_proxy *proxy)
+{
+    wr_error error = {.code = WEIR_OK};
+    wr_sp_frame frame;
+    weir_err err;
+    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
+        if (!handle_frame(proxy, &frame)) {
+            return;
+        }
+    }
+    if (err != WEIR_ERR_WOULD_BLOCK) {
+        wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
+                                                    : wr_error_text(&error));
+        return;
+    }
+    if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
+        begin_create(proxy);
+    }
+}
+
+static void on_control(void *arg, unsigned ready)
+{
+    wr_proxy *proxy = arg;
+    if ((ready & WR_POLL_WRITE) != 0 && wr_sp_flush(proxy->control) != WEIR_ERR_WOULD_BLOCK) {
+        wr_watch_set(proxy->control_watch, WR_POLL_READ);
+    }
+    if ((ready & WR_POLL_READ) != 0) {
+        read_control(proxy);
+    }
+}
+
+/* A reply longer than the buffer's half is not ours to expect, but is taken up to the limit. */
+static void *place_frame(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static weir_err check_peer(wr_stream *stream, wr_error *error)
+{
+    uint32_t user;
+    weir_err err = wr_stream_peer_user(stream, &user);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "cannot tell whose process it is");
+    }
+    if (user != 0 && user != wr_process_user()) {
+        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
+                                                    "processes and root's are accepted",
+                            user);
+    }
+    return WEIR_OK;
+}
+
+static weir_err open_control(wr_proxy *proxy, wr_error *error)
+{
+    wr_stream *stream;
+    weir_err err = wr_stream_connect(proxy->options.control_path, &stream, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    err = check_peer(stream, error);
+    if (err != WEIR_OK) {
+        wr_stream_close(stream);
+        return err;
+    }
+    wr_waitable waitable = wr_stream_waitable(stream);
+    wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX,
+                             .rx_buffer_size = 2 * WR_SP_COPY_MAX,
+                             .place = place_frame};
+    err = wr_sp_create(stream, &options, &proxy->control);
+    if (err == WEIR_OK) {
+        err = wr_watch_open(proxy->loop, waitable, on_control, proxy, &proxy->control_watch);
+    }
+    if (err != WEIR_OK) {
+        wr_sp_destroy(proxy->control);
+        proxy->control = NULL;
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    wr_watch_set(proxy->control_watch, WR_POLL_READ);
+    return WEIR_OK;
+}
+
+static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
+{
+    if (proxy->waiting_logged) {
+        return;
+    }
+    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
+    if (normal && proxy->supervisor != NULL) {
+        return; /* it was launched a moment ago */
+    }
+    proxy->waiting_logged = true;
+    if (normal) {
+        wr_log(proxy->node->name, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
+               proxy->options.control_path);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
+               proxy->options.control_path, wr_error_text(error));
+    }
+}
+
+void wr_proxy_try_connect(void *arg)
+{
+    wr_proxy *proxy = arg;
+    if (wr_proxy_get_state(proxy) != WR_PROXY_WAITING) {
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    weir_err err = open_control(proxy, &error);
+    if (err != WEIR_OK) {
+        log_waiting(proxy, err, &error);
+        retry_later(proxy);
+        return;
+    }
+    proxy->waiting_logged = false;
+    wr_proxy_set_state(proxy, WR_PROXY_CONNECTING);
+    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+}
+
+void wr_proxy_on_timer(void *arg)
+{
+    wr_proxy *proxy = arg;
+    switch (wr_proxy_get_state(proxy)) {
+    case WR_PROXY_WAITING:
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_CONNECTING:
+        wr_proxy_lose(proxy, "no greeting came");
+        break;
+    case WR_PROXY_CREATING:
+        send_create(proxy);
+        break;
+    case WR_PROXY_ATTACHING:
+        if (proxy->channel == NULL) {
+            attach(proxy);
+        } else {
+            wr_proxy_lose(proxy, "no greeting came on the message channel");
+        }
+        break;
+    case WR_PROXY_FAILED:
+        begin_create(proxy);
+        break;
+    case WR_PROXY_STOPPING:
+        wr_proxy_disconnect(proxy);
+        wr_proxy_continue_stop(proxy);
+        break;
+    case WR_PROXY_RUNNING:
+    case WR_PROXY_STOPPED:
+        break;
+    }
+}

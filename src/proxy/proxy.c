@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The proxy's life cycle: begin, start, stop (contract in proxy.h).
+ */
+#include "proxy/proxy.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "platform/clock.h"
+#include "platform/file.h"
+#include "proxy/proxy_internal.h"
+
+wr_proxy_state wr_proxy_get_state(const wr_proxy *proxy)
+{
+    return (wr_proxy_state)atomic_load(&proxy->state);
+}
+
+const char *wr_proxy_state_name(wr_proxy_state state)
+{
+    static const char *const names[] = {"waiting", "connecting", "creating", "attaching",
+                                        "running", "failed",     "stopping", "stopped"};
+    return names[state];
+}
+
+int64_t wr_proxy_pid(const wr_proxy *proxy)
+{
+    return atomic_load(&proxy->pid);
+}
+
+static void on_control_folder(void *arg)
+{
+    wr_proxy *proxy = arg;
+    if (wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
+        proxy->retry_ms = 1;
+        wr_proxy_try_connect(proxy);
+    }
+}
+
+/* Watch the control id's folder, so that nobody has to ask again and again. Without it (no such
+ * folder yet) the timer does. */
+static void watch_control_folder(wr_proxy *proxy)
+{
+    char *folder = wr_text_copy(proxy->options.control_path);
+    if (folder == NULL) {
+        return;
+    }
+    char *slash = strrchr(folder, '/');
+    const char *name = slash == NULL ? folder : slash + 1;
+    const char *where = ".";
+    if (slash != NULL) {
+        where = slash == folder ? "/" : folder;
+        *slash = '\0';
+    }
+    if (wr_folder_watch_open(proxy->loop, where, name, on_control_folder, proxy,
+                             &proxy->folder_watch) != WEIR_OK) {
+        proxy->folder_watch = NULL;
+    }
+    free(folder);
+}
+
+static void on_exit_of_process(void *arg, const wr_process_exit *result)
+{
+    wr_proxy *proxy = arg;
+    char text[64];
+    wr_process_exit_text(result, text, sizeof(text));
+    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    wr_log(proxy->node->name, stopping ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "process %lld ended: %s",
+           (long long)wr_supervisor_pid(proxy->supervisor), text);
+    wr_supervisor_destroy(proxy->supervisor);
+    proxy->supervisor = NULL;
+    atomic_store(&proxy->pid, 0);
+    if (stopping) {
+        wr_proxy_continue_stop(proxy);
+    }
+}
+
+static void launch(wr_proxy *proxy)
+{
+    wr_error error = {.code = WEIR_OK};
+    const wr_launch *how = proxy->options.launch;
+    if (wr_supervisor_launch(proxy->loop, proxy->node->name, how, on_exit_of_process, proxy,
+                             &proxy->supervisor, &error) != WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot launch '%s': %s", how->process.path,
+               wr_error_text(&error));
+        return;
+    }
+    atomic_store(&proxy->pid, wr_supervisor_pid(proxy->supervisor));
+    wr_log(proxy->node->name, WEIR_LOG_INFO, "launched '%s' as process %lld", how->process.path,
+           (long long)wr_proxy_pid(proxy));
+}
+
+static void on_begin(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, begin_task);
+    watch_control_folder(proxy);
+    if (proxy->options.launch != NULL) {
+        launch(proxy);
+    }
+    wr_proxy_try_connect(proxy);
+}
+
+static void on_start(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, start_task);
+    proxy->start_wanted = true;
+    wr_proxy_send_start(proxy);
+}
+
+void wr_proxy_start(wr_proxy *proxy)
+{
+    wr_loop_post(proxy->loop, &proxy->start_task);
+}
+
+/* Let the process end: it was asked to by destroy, or never got so far. */
+static void end_process(wr_proxy *proxy)
+{
+    if (!proxy->end_asked) {
+        proxy->end_asked = true;
+        wr_supervisor_end(proxy->supervisor, proxy->destroy_sent);
+    }
+}
+
+static void finish_stop(wr_proxy *proxy)
+{
+    wr_timer_close(proxy->timer);
+    wr_folder_watch_close(proxy->folder_watch);
+    proxy->timer = NULL;
+    proxy->folder_watch = NULL;
+    wr_proxy_set_state(proxy, WR_PROXY_STOPPED);
+    wr_mutex_lock(&proxy->stop_lock);
+    proxy->stopped = true;
+    wr_cond_signal(&proxy->stop_done);
+    wr_mutex_unlock(&proxy->stop_lock);
+}
+
+void wr_proxy_continue_stop(wr_proxy *proxy)
+{
+    if (proxy->control != NULL && !proxy->destroy_sent) {
+        if (!wr_proxy_flush(proxy)) {
+            wr_proxy_on_write_task(&proxy->write_task);
+            return;
+        }
+        proxy->destroy_sent =
+            wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
+        if (!proxy->destroy_sent || proxy->channel == NULL) {
+            wr_proxy_disconnect(proxy);
+        }
+    }
+    if (proxy->supervisor != NULL) {
+        end_process(proxy);
+        return;
+    }
+    if (proxy->control == NULL) {
+        finish_stop(proxy);
+    }
+}
+
+static uint64_t left_ms(uint64_t deadline_ns)
+{
+    uint64_t now = wr_clock_ns();
+    return now >= deadline_ns ? 0 : (deadline_ns - now) / WR_NS_PER_MS + 1;
+}
+
+static void on_stop(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
+    wr_proxy_set_state(proxy, WR_PROXY_STOPPING);
+    wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
+    wr_proxy_continue_stop(proxy);
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
+{
+    proxy->stop_deadline_ns = deadline_ns;
+    wr_loop_post(proxy->loop, &proxy->stop_task);
+    wr_mutex_lock(&proxy->stop_lock);
+    while (!proxy->stopped) {
+        wr_cond_wait(&proxy->stop_done, &proxy->stop_lock);
+    }
+    wr_mutex_unlock(&proxy->stop_lock);
+    wr_loop_call(proxy->loop, do_nothing, NULL); /* the callback that said so has returned */
+}
+
+static void destroy(wr_proxy *proxy)
+{
+    free(proxy->message_path);
+    wr_cond_deinit(&proxy->stop_done);
+    wr_mutex_deinit(&proxy->stop_lock);
+    wr_mutex_deinit(&proxy->tx_lock);
+    free(proxy);
+}
+
+static void on_free(wr_task *task)
+{
+    destroy(WR_PROXY_OF(task, free_task));
+}
+
+static void close_timer(void *arg)
+{
+    wr_timer_close(arg);
+}
+
+static void open_timer(void *arg)
+{
+    wr_proxy *proxy = arg;
+    if (wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer) != WEIR_OK) {
+        proxy->timer = NULL;
+    }
+}
+
+weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *options,
+                         wr_proxy **out)
+{
+    wr_proxy *proxy = calloc(1, sizeof(*proxy));
+    if (proxy == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    proxy->options = *options;
+    proxy->node = node;
+    proxy->loop = loop;
+    proxy->retry_ms = 1;
+    proxy->begin_task.run = on_begin;
+    proxy->start_task.run = on_start;
+    proxy->stop_task.run = on_stop;
+    proxy->free_task.run = on_free;
+    proxy->write_task.run = wr_proxy_on_write_task;
+    proxy->read_task.run = wr_proxy_on_read_task;
+    wr_mutex_init(&proxy->tx_lock);
+    wr_mutex_init(&proxy->stop_lock);
+    wr_cond_init(&proxy->stop_done);
+    wr_loop_call(loop, open_timer, proxy);
+    if (proxy->timer == NULL || wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
+        wr_loop_call(loop, close_timer, proxy->timer);
+        destroy(proxy);
+        return WEIR_ERR_MEMORY;
+    }
+    wr_node_pause(node);
+    wr_node_set_absent(node, true);
+    wr_loop_post(loop, &proxy->begin_task);
+    *out = proxy;
+    return WEIR_OK;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The proxy's inside, shared by proxy.c (life cycle), connect.c (control channel and state machine)
+ * and transfer.c (messages, both ways).
+ */
+#ifndef WR_PROXY_PROXY_INTERNAL_H
+#define WR_PROXY_PROXY_INTERNAL_H
+
+#include <stddef.h>
+
+#include "ipc/channel.h"
+#include "ipc/control.h"
+#include "loop/watch.h"
+#include "platform/thread.h"
+#include "proxy/proxy.h"
+
+/* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
+ * the control id's folder begins anew. */
+#define WR_RETRY_MAX_MS 1000u
+
+struct wr_proxy {
+    /* Set once. */
+    wr_proxy_options options;
+    wr_node *node; /* owns this */
+    wr_loop *loop;
+
+    /* Any thread. */
+    _Atomic int state;  /* written by the loop */
+    _Atomic int64_t pid; /* written by the loop */
+
+    /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
+     * replacement: the loop (replacement under tx_lock). */
+    wr_mutex tx_lock;
+    wr_channel *channel;
+    uint64_t peer_limit; /* bytes, of one message image */
+    uint64_t refused;    /* messages over that limit */
+    bool tx_waits;       /* the socket takes no more: the loop watches until it does */
+
+    /* The loop only. */
+    wr_sp_stream *control;
+    wr_watch *control_watch;
+    wr_watch *channel_watch;
+    wr_timer *timer; /* the next try, or the end of patience */
+    wr_folder_watch *folder_watch;
+    wr_supervisor *supervisor;
+    uint32_t retry_ms;
+    uint64_t attach_deadline_ns;
+    uint64_t create_count; /* names fresh message channels */
+    char *message_path;    /* of this create */
+    bool waiting_logged;   /* once for each time of waiting */
+    bool trouble_logged;   /* an attempt to attach failed; once until one succeeds */
+    bool start_wanted;
+    bool start_sent;
+    bool destroy_sent;
+    bool end_asked; /* the supervisor was told to end the process */
+    uint64_t stop_deadline_ns;
+
+    /* Posted to the loop by any thread. */
+    wr_task begin_task;
+    wr_task start_task;
+    wr_task stop_task;
+    wr_task write_task; /* watch until the socket can be written */
+    wr_task free_task;  /* the node is gone */
+    wr_task read_task;  /* go on reading: room again, or more in the buffer */
+
+    /* stop waits for `stopped`: under stop_lock. */
+    wr_mutex stop_lock;
+    wr_cond stop_done;
+    bool stopped;
+};
+
+/* connect.c: on the loop. */
+void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state);
+void wr_proxy_try_connect(void *proxy);
+void wr_proxy_on_timer(void *proxy);
+void wr_proxy_lose(wr_proxy *proxy, const char *reason);
+/* Close both channels; what was on its way in them is lost. */
+void wr_proxy_disconnect(wr_proxy *proxy);
+bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* Send start if all is there and it was not sent. */
+void wr_proxy_send_start(wr_proxy *proxy);
+
+/* proxy.c: on the loop, while stopping: something has ended; go on to the next step. */
+void wr_proxy_continue_stop(wr_proxy *proxy);
+
+/* transfer.c. */
+extern const wr_consumer wr_proxy_consumer;
+/* The loop: connect the message channel. Errors: as wr_stream_connect. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
+void wr_proxy_close_channel(wr_proxy *proxy);
+/* The loop: write what is queued. True: nothing is left. */
+bool wr_proxy_flush(wr_proxy *proxy);
+void wr_proxy_on_write_task(wr_task *task);
+void wr_proxy_on_read_task(wr_task *task);
+
+/* The struct around a task. */
+#define WR_PROXY_OF(task, member) ((wr_proxy *)(void *)((char *)(task)-offsetof(wr_proxy, member)))
+
+#endif

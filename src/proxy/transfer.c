@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Messages between the broker and the remote module's socket. The node's mailboxes are the only
+ * queue: what the socket does not take stays there.
+ *
+ * To the remote: the executor gathers a batch and writes it; where the socket takes no more, the
+ * node pauses until the loop sees it writable. From the remote: the loop reads and publishes; where
+ * a sink is over its limit it stops reading until there is room.
+ */
+#include <stddef.h>
+
+#include "base/log.h"
+#include "proxy/proxy_internal.h"
+
+/* How many messages the loop reads before it looks after the other sockets. */
+#define READ_BATCH 64u
+#define READ_BATCHES_MAX 16u
+
+/* The socket is full: the loop is to watch it. Under tx_lock. */
+static void wait_for_socket(wr_proxy *proxy)
+{
+    proxy->tx_waits = true;
+    wr_loop_post(proxy->loop, &proxy->write_task);
+}
+
+static void refuse(wr_proxy *proxy, size_t size)
+{
+    wr_node_refuse(proxy->node, 1);
+    if (proxy->refused++ % 1000 == 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
+               "dropped (%llu so far); see \"message.limit\"",
+               size, (unsigned long long)proxy->peer_limit, (unsigned long long)proxy->refused);
+    }
+}
+
+/* Under tx_lock. False: the channel takes no more now. */
+static bool send_one(wr_proxy *proxy, weir_message *msg)
+{
+    size_t size;
+    (void)weir_message_image(msg, &size);
+    if (size > proxy->peer_limit) {
+        refuse(proxy, size);
+        return true;
+    }
+    weir_err err = wr_channel_send(proxy->channel, msg);
+    if (err == WEIR_OK) {
+        return true;
+    }
+    wr_node_pause(proxy->node);
+    if (err == WEIR_ERR_WOULD_BLOCK) {
+        wait_for_socket(proxy);
+    }
+    return false; /* on other errors the loop sees the hang-up, too, and reconnects */
+}
+
+static size_t consume(void *self, weir_message **msgs, size_t count)
+{
+    wr_proxy *proxy = self;
+    size_t sent = 0;
+    wr_mutex_lock(&proxy->tx_lock);
+    if (proxy->channel == NULL) {
+        wr_node_pause(proxy->node);
+    } else {
+        while (sent < count && send_one(proxy, msgs[sent])) {
+            sent++;
+        }
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return sent;
+}
+
+static void drained(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_mutex_lock(&proxy->tx_lock);
+    if (proxy->channel != NULL && !proxy->tx_waits &&
+        wr_channel_flush(proxy->channel) == WEIR_ERR_WOULD_BLOCK) {
+        wait_for_socket(proxy);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
+bool wr_proxy_flush(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    wr_mutex_lock(&proxy->tx_lock);
+    if (proxy->channel != NULL) {
+        err = wr_channel_flush(proxy->channel);
+    }
+    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
+    wr_mutex_unlock(&proxy->tx_lock);
+    return err != WEIR_ERR_WOULD_BLOCK;
+}
+
+/* The greeting is read whatever the sinks say. */
+static bool may_read(const wr_proxy *proxy)
+{
+    return wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING || !wr_node_congested(proxy->node);
+}
+
+static void update_watch(wr_proxy *proxy)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    unsigned events = proxy->tx_waits ? WR_POLL_WRITE : 0;
+    wr_mutex_unlock(&proxy->tx_lock);
+    if (may_read(proxy)) {
+        events |= WR_POLL_READ;
+    }
+    wr_watch_set(proxy->channel_watch, events);
+}
+
+static void on_writable(wr_proxy *proxy)
+{
+    if (!wr_proxy_flush(proxy)) {
+        return;
+    }
+    if (wr_proxy_get_state(proxy) == WR_PROXY_STOPPING) {
+        wr_proxy_continue_stop(proxy);
+    } else if (wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
+        wr_node_ready(proxy->node);
+    }
+}
+
+/* Read up to READ_BATCH messages and publish them. Returns why it stopped, WEIR_OK: no reason. */
+static weir_err read_batch(wr_proxy *proxy, wr_error *error)
+{
+    weir_message *batch[READ_BATCH];
+    size_t count = 0;
+    weir_err err = WEIR_OK;
+    while (count < READ_BATCH && err == WEIR_OK) {
+        err = wr_channel_receive(proxy->channel, &batch[count], error);
+        count += err == WEIR_OK;
+    }
+    weir_err published = wr_node_publish_many(proxy->node, batch, count);
+    if (published != WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
+               weir_err_text(published));
+    }
+    return err;
+}
+
+static void on_greeted(wr_proxy *proxy)
+{
+    wr_timer_clear(proxy->timer);
+    proxy->retry_ms = 1;
+    proxy->trouble_logged = false;
+    wr_proxy_set_state(proxy, WR_PROXY_RUNNING);
+    wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
+           proxy->options.control_path);
+    wr_node_set_absent(proxy->node, false);
+    wr_node_ready(proxy->node);
+    wr_proxy_send_start(proxy);
+}
+
+static void read_channel(wr_proxy *proxy)
+{
+    wr_error error = {.code = WEIR_OK};
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < READ_BATCHES_MAX && err == WEIR_OK && may_read(proxy); i++) {
+        err = read_batch(proxy, &error);
+    }
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && wr_channel_greeted(proxy->channel)) {
+        on_greeted(proxy);
+    }
+    if (err == WEIR_ERR_WOULD_BLOCK) {
+        return;
+    }
+    if (err != WEIR_OK) {
+        wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"
+                                                    : wr_error_text(&error));
+        return;
+    }
+    if (may_read(proxy)) {
+        wr_loop_post(proxy->loop, &proxy->read_task); /* the other sockets first */
+    }
+}
+
+static void on_channel(void *arg, unsigned ready)
+{
+    wr_proxy *proxy = arg;
+    if ((ready & WR_POLL_WRITE) != 0) {
+        on_writable(proxy);
+    }
+    if (proxy->channel != NULL && (ready & WR_POLL_READ) != 0) {
+        read_channel(proxy);
+    }
+    if (proxy->channel != NULL) {
+        update_watch(proxy);
+    }
+}
+
+void wr_proxy_on_write_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, write_task);
+    if (proxy->channel != NULL) {
+        update_watch(proxy);
+    }
+}
+
+void wr_proxy_on_read_task(wr_task *task)
+{
+    on_channel(WR_PROXY_OF(task, read_task), WR_POLL_READ);
+}
+
+static void uncongested(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_loop_post(proxy->loop, &proxy->read_task);
+}
+
+/* After whatever was posted before, on the loop. */
+static void release(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_loop_post(proxy->loop, &proxy->free_task);
+}
+
+const wr_consumer wr_proxy_consumer = {
+    .consume = consume,
+    .drained = drained,
+    .uncongested = uncongested,
+    .release = release,
+    .may_pause = true,
+};
+
+weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
+{
+    wr_stream *stream;
+    weir_err err = wr_stream_connect(proxy->message_path, &stream, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    wr_waitable waitable = wr_stream_waitable(stream);
+    uint64_t limit = proxy->options.message_limit;
+    wr_channel *channel;
+    err = wr_channel_create(stream, limit != 0 ? limit : WR_MESSAGE_LIMIT_DEFAULT, &channel);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    err = wr_watch_open(proxy->loop, waitable, on_channel, proxy, &proxy->channel_watch);
+    if (err != WEIR_OK) {
+        wr_channel_destroy(channel);
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    proxy->channel = channel;
+    proxy->tx_waits = false;
+    wr_mutex_unlock(&proxy->tx_lock);
+    update_watch(proxy);
+    return WEIR_OK;
+}
+
+void wr_proxy_close_channel(wr_proxy *proxy)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    wr_channel *channel = proxy->channel;
+    proxy->channel = NULL;
+    proxy->tx_waits = false;
+    wr_node_pause(proxy->node);
+    wr_mutex_unlock(&proxy->tx_lock);
+    wr_watch_close(proxy->channel_watch);
+    proxy->channel_watch = NULL;
+    wr_channel_destroy(channel);
+}

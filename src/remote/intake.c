@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The message channel of a remote module: it listens, has one gateway at a time, receives batches
+ * and hands them to the module. (Sending is transmit.c's.)
+ *
+ * Before start at most one batch is received, and held.
+ */
+#include <assert.h>
+
+#include "base/log.h"
+#include "remote/remote_internal.h"
+
+weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error)
+{
+    assert(remote->intake.listener == NULL);
+    return wr_listener_open(path, &remote->intake.listener, error);
+}
+
+static void disconnect(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    if (intake->channel == NULL) {
+        return;
+    }
+    wr_remote_unwatch(remote, WR_SOURCE_MESSAGES, wr_channel_waitable(intake->channel));
+    wr_transmit_disconnect(&remote->transmit);
+    wr_channel_destroy(intake->channel);
+    intake->channel = NULL;
+    intake->pending = false;
+}
+
+static void drop_batch(wr_intake *intake)
+{
+    for (size_t i = 0; i < intake->count; i++) {
+        weir_message_unref(intake->batch[i]);
+    }
+    intake->count = 0;
+    intake->bytes = 0;
+}
+
+void wr_intake_close(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    disconnect(remote);
+    drop_batch(intake);
+    if (intake->listener != NULL) {
+        wr_remote_unwatch(remote, WR_SOURCE_MESSAGE_LISTENER,
+                          wr_listener_waitable(intake->listener));
+        wr_listener_close(intake->listener);
+        intake->listener = NULL;
+    }
+}
+
+static bool has_room(const wr_intake *intake)
+{
+    return intake->count < WR_INTAKE_BATCH_MAX && intake->bytes < WR_INTAKE_BATCH_BYTES;
+}
+
+/* A connection that failed: the present one goes, the listener waits for the next. */
+static void lose(weir_remote *remote, weir_err err, const wr_error *error)
+{
+    if (err == WEIR_ERR_CLOSED) {
+        wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway closed the message channel");
+    } else {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "the message channel failed: %s",
+               wr_error_text(error));
+    }
+    disconnect(remote);
+}
+
+/* Receive until the batch is full or nothing more is there. */
+static void fill_batch(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    while (intake->channel != NULL && intake->pending && has_room(intake)) {
+        wr_error error = {.code = WEIR_OK};
+        weir_message *msg = NULL;
+        weir_err err = wr_channel_receive(intake->channel, &msg, &error);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
+            intake->pending = false;
+            return;
+        }
+        if (err != WEIR_OK) {
+            error.code = err;
+            lose(remote, err, &error);
+            return;
+        }
+        size_t size = 0;
+        (void)weir_message_image(msg, &size);
+        intake->batch[intake->count++] = msg;
+        intake->bytes += size;
+    }
+}
+
+static void deliver_batch(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    if (!remote->started || intake->count == 0) {
+        return;
+    }
+    wr_transmit_enter(&remote->transmit);
+    wr_module_receive(remote->api, remote->self, intake->batch, intake->count);
+    wr_transmit_leave(&remote->transmit);
+    drop_batch(intake);
+}
+
+/* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */
+static bool may_receive(const wr_intake *intake, const wr_transmit_state *transmit)
+{
+    return intake->channel != NULL && has_room(intake) &&
+           (!transmit->full || !wr_channel_greeted(intake->channel));
+}
+
+void wr_intake_work(weir_remote *remote)
+{
+    wr_transmit_state transmit = wr_transmit_get_state(&remote->transmit);
+    if (transmit.full && transmit.lost) {
+        disconnect(remote); /* it would neither be read nor written again */
+    }
+    if (may_receive(&remote->intake, &transmit)) {
+        fill_batch(remote);
+    }
+    if (!transmit.full) {
+        deliver_batch(remote);
+    }
+}
+
+void wr_intake_drain(weir_remote *remote)
+{
+    remote->intake.pending = remote->intake.channel != NULL;
+    for (unsigned i = 0; i < WR_INTAKE_DRAIN_BATCHES && wr_intake_has_work(remote); i++) {
+        wr_intake_work(remote);
+    }
+}
+
+bool wr_intake_has_work(weir_remote *remote)
+{
+    const wr_intake *intake = &remote->intake;
+    wr_transmit_state transmit = wr_transmit_get_state(&remote->transmit);
+    bool can_receive = intake->pending && may_receive(intake, &transmit);
+    bool can_deliver = remote->started && intake->count > 0 && !transmit.full;
+    return can_receive || can_deliver;
+}
+
+unsigned wr_intake_interest(weir_remote *remote)
+{
+    const wr_intake *intake = &remote->intake;
+    wr_transmit_state transmit = wr_transmit_get_state(&remote->transmit);
+    unsigned interest = may_receive(intake, &transmit) ? WR_POLL_READ : 0;
+    /* Before the peer's greeting nothing can be sent, however writable the socket is. */
+    if (transmit.blocked && wr_channel_greeted(intake->channel)) {
+        interest |= WR_POLL_WRITE;
+    }
+    return interest;
+}
+
+static void connect_channel(weir_remote *remote, wr_stream *stream)
+{
+    wr_intake *intake = &remote->intake;
+    weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a message channel: %s",
+               weir_err_text(err));
+        return;
+    }
+    wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway opened the message channel");
+    intake->pending = true;
+    wr_transmit_connect(&remote->transmit, intake->channel);
+}
+
+/* The present connection may have ended without our having read its end. */
+static bool has_live_peer(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    if (intake->channel == NULL) {
+        return false;
+    }
+    wr_transmit_drain(&remote->transmit);
+    wr_intake_work(remote);
+    wr_intake_drain(remote);
+    return intake->channel != NULL;
+}
+
+void wr_intake_accept(weir_remote *remote)
+{
+    wr_stream *stream = wr_remote_accept(remote, remote->intake.listener);
+    if (stream == NULL) {
+        return;
+    }
+    if (has_live_peer(remote)) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "a second connection to the message channel is turned away");
+        wr_stream_close(stream);
+        return;
+    }
+    connect_channel(remote, stream);
+}

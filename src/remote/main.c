@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * weir_remote_main: the whole main function of a program that is one remote module. It is the one
+ * place of the remote side that prints and handles signals, because it stands for a program.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/signal.h"
+#include "weir/remote.h"
+
+enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
+
+static void print_usage(FILE *to, const weir_module_api *api, const char *program)
+{
+    (void)fprintf(to,
+                  "usage: %s [CONTROL_ID]\n"
+                  "\n"
+                  "Run the module '%s' for a Weir gateway:\n"
+                  "    %s\n"
+                  "CONTROL_ID is the path of the control socket, as \"control.id\" says in the\n"
+                  "gateway's configuration; without it, that in %s.\n"
+                  "SIGINT and SIGTERM end the program.\n",
+                  program, api->name, api->summary, WEIR_ENV_CONTROL_ID);
+}
+
+static void interrupt(void *arg)
+{
+    weir_remote_interrupt(arg);
+}
+
+/* Run it for one gateway after the other, or, if this process was launched, for the one. */
+static weir_err serve(weir_remote *remote)
+{
+    weir_err err = WEIR_OK;
+    do {
+        err = weir_remote_run(remote);
+    } while (err == WEIR_OK && !weir_remote_launched(remote));
+    return err == WEIR_ERR_INTERRUPTED ? WEIR_OK : err;
+}
+
+static weir_err serve_until_stopped(weir_remote *remote)
+{
+    weir_err err = wr_signal_on_stop(interrupt, remote);
+    if (err == WEIR_OK) {
+        err = serve(remote);
+    }
+    /* A second signal, while the module is being destroyed, ends the program at once. */
+    weir_err restored = wr_signal_on_stop(NULL, NULL);
+    return err != WEIR_OK ? err : restored;
+}
+
+static int run(const weir_module_api *api, const char *control_id)
+{
+    weir_remote *remote = NULL;
+    if (weir_remote_attach(api, control_id, &remote) != WEIR_OK) {
+        return STATUS_FAILURE; /* the reason is in the log */
+    }
+    weir_err err = serve_until_stopped(remote);
+    weir_remote_detach(remote);
+    if (err != WEIR_OK) {
+        (void)fprintf(stderr, "%s: %s\n", control_id, weir_err_text(err));
+        return STATUS_FAILURE;
+    }
+    return STATUS_OK;
+}
+
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+int weir_remote_main(const weir_module_api *api, int argc, char **argv)
+{
+    const char *program = argc > 0 ? argv[0] : "remote";
+    if (argc == 2 && is_help(argv[1])) {
+        print_usage(stdout, api, program);
+        return STATUS_OK;
+    }
+    const char *control_id = argc > 1 ? argv[1] : getenv(WEIR_ENV_CONTROL_ID);
+    if (argc > 2 || control_id == NULL || control_id[0] == '\0' || control_id[0] == '-') {
+        print_usage(stderr, api, program);
+        return STATUS_USAGE;
+    }
+    return run(api, control_id);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The remote side's own data, and what its files offer to each other:
+ *   remote.c    life cycle, the three ways to run, the loop's one step
+ *   session.c   the control channel: create, start, destroy, reply
+ *   intake.c    the message channel's receiving half
+ *   transmit.c  publishing (transmit.h)
+ *   main.c      weir_remote_main
+ */
+#ifndef WR_REMOTE_INTERNAL_H
+#define WR_REMOTE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "ipc/channel.h"
+#include "ipc/control.h"
+#include "ipc/sp_stream.h"
+#include "module/host.h"
+#include "platform/poller.h"
+#include "platform/thread.h"
+#include "remote/transmit.h"
+#include "weir/remote.h"
+
+/* How much is handed to the module at once: enough to make the calls around it cheap, little enough
+ * to see a destroy or an interrupt between two batches. */
+#define WR_INTAKE_BATCH_MAX 64u
+#define WR_INTAKE_BATCH_BYTES (4u * 1024u * 1024u)
+/* When the gateway ends the module, what it sent before is delivered first: this many batches, so
+ * that a peer which never stops sending cannot put the end off. */
+#define WR_INTAKE_DRAIN_BATCHES 1024u
+
+/* What the poller watches; each at most once. */
+typedef enum wr_remote_source {
+    WR_SOURCE_CONTROL_LISTENER,
+    WR_SOURCE_CONTROL,
+    WR_SOURCE_MESSAGE_LISTENER,
+    WR_SOURCE_MESSAGES,
+    WR_SOURCE_COUNT
+} wr_remote_source;
+
+/* The control channel. */
+typedef struct wr_session {
+    wr_listener *listener; /* from attach to detach */
+    wr_sp_stream *stream;  /* NULL: no gateway is connected */
+    void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
+    void *create_image;    /* the create that made the module, on this connection; NULL: none */
+    size_t create_size;
+    bool extended; /* the present or last gateway sent an extension block */
+    bool ended;    /* the gateway destroyed the module; not yet told to the caller */
+} wr_session;
+
+/* The message channel's receiving half. */
+typedef struct wr_intake {
+    wr_listener *listener;                    /* NULL: there is no module */
+    wr_channel *channel;                      /* NULL: no gateway is connected */
+    bool pending;                             /* there may be more to receive */
+    weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
+    size_t count;
+    size_t bytes;
+} wr_intake;
+
+struct weir_remote {
+    weir_host host; /* first: a module's weir_host is its remote */
+
+    /* Constant from attach to detach. */
+    const weir_module_api *api;
+    char *control_id;
+    wr_poller *poller; /* woken by any thread, used otherwise by the running one */
+    bool launched;
+
+    /* Any thread. */
+    atomic_bool running; /* taken (acquire) by who runs the remote, and given back (release): it
+                          * hands the running thread's fields on */
+    atomic_bool interrupted;
+    atomic_bool stopping; /* for the library's thread */
+    wr_transmit transmit;
+
+    /* The thread that calls start and stop. */
+    wr_thread thread;
+
+    /* The running thread. */
+    wr_session session;
+    wr_intake intake;
+    unsigned watched[WR_SOURCE_COUNT]; /* WR_POLL_... that the poller now watches */
+    bool accept_failed;                /* the last accept did */
+    bool accept_paused;                /* until the next step */
+    void *self;                        /* the module's */
+    bool created;
+    bool started;
+};
+
+/* session.c. The running thread, like all below. */
+weir_err wr_session_open(weir_remote *remote, wr_error *error);
+/* Says goodbye to a connected gateway. */
+void wr_session_close(weir_remote *remote);
+void wr_session_accept(weir_remote *remote);
+void wr_session_read(weir_remote *remote);
+void wr_session_write(weir_remote *remote);
+void wr_session_end_module(weir_remote *remote);
+
+/* intake.c */
+WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);
+/* Drops what was received and not delivered. Harmless when not open. */
+void wr_intake_close(weir_remote *remote);
+void wr_intake_accept(weir_remote *remote);
+/* Receive a batch, if there is something, and hand it to a started module. */
+void wr_intake_work(weir_remote *remote);
+/* Deliver what the peer sent until now. */
+void wr_intake_drain(weir_remote *remote);
+/* Is there something to do now, whatever the sockets say? */
+bool wr_intake_has_work(weir_remote *remote);
+/* What to watch the connection for: WR_POLL_... */
+unsigned wr_intake_interest(weir_remote *remote);
+
+/* remote.c */
+/* Stop watching, before `what` is closed. */
+void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable what);
+/* The next connection that may talk to us; NULL: none. Whoever is of another user is turned away,
+ * with a line in the log. */
+wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The control channel of a remote module: what the gateway says about the module's life, and what
+ * is answered.
+ *
+ * A gateway that goes away leaves the module as it is; the next one's create replaces it. A peer
+ * that sends no extension block gets none.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/log.h"
+#include "remote/remote_internal.h"
+
+/* Control messages are few and mostly small. */
+#define CONTROL_RX_BUFFER_SIZE (2u * WR_SP_COPY_MAX)
+
+weir_err wr_session_open(weir_remote *remote, wr_error *error)
+{
+    return wr_listener_open(remote->control_id, &remote->session.listener, error);
+}
+
+static wr_waitable stream_waitable(const wr_session *session)
+{
+    return wr_stream_waitable(wr_sp_inner(session->stream));
+}
+
+static void forget_create(wr_session *session)
+{
+    free(session->create_image);
+    session->create_image = NULL;
+    session->create_size = 0;
+}
+
+static void disconnect(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    if (session->stream == NULL) {
+        return;
+    }
+    wr_remote_unwatch(remote, WR_SOURCE_CONTROL, stream_waitable(session));
+    wr_sp_destroy(session->stream);
+    session->stream = NULL;
+    free(session->large_frame);
+    session->large_frame = NULL;
+    forget_create(session);
+}
+
+void wr_session_end_module(weir_remote *remote)
+{
+    forget_create(&remote->session);
+    remote->started = false;
+    if (remote->created) {
+        wr_transmit_close(&remote->transmit);
+        wr_module_destroy(remote->api, remote->self);
+        remote->created = false;
+        remote->self = NULL;
+        wr_transmit_drain(&remote->transmit);
+    }
+    wr_intake_close(remote);
+}
+
+/* Replies */
+
+/* At most `size` - 1 bytes of `text`, without cutting a UTF-8 character. */
+static void copy_text(char *to, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= size) {
+        length = size - 1;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0u) == 0x80u) {
+            length--;
+        }
+    }
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
+
+static wr_control_message make_reply(const wr_session *session, wr_reply_status status,
+                                     const char *reason)
+{
+    wr_control_message reply = {.type = WR_CONTROL_REPLY, .status = (uint8_t)status};
+    if (session->extended) {
+        reply.extension.present = true;
+        reply.extension.message_limit = WR_MESSAGE_LIMIT_DEFAULT;
+        copy_text(reply.extension.reason, sizeof(reply.extension.reason), reason);
+    }
+    return reply;
+}
+
+static weir_err send_control(wr_session *session, const wr_control_message *message)
+{
+    wr_buffer image = WR_BUFFER_INIT;
+    weir_err err = wr_control_encode(message, &image);
+    if (err == WEIR_OK) {
+        err = wr_sp_send(session->stream, image.data, image.size, NULL, NULL);
+    }
+    if (err == WEIR_OK) {
+        err = wr_sp_flush(session->stream);
+        /* The rest goes when the socket can be written. */
+        err = err == WEIR_ERR_WOULD_BLOCK ? WEIR_OK : err;
+    }
+    wr_buffer_deinit(&image);
+    return err;
+}
+
+/* A reply that cannot be sent ends the connection: the gateway asks again on a new one. */
+static void reply(weir_remote *remote, wr_reply_status status, const char *reason)
+{
+    wr_session *session = &remote->session;
+    wr_control_message message = make_reply(session, status, reason);
+    weir_err err = send_control(session, &message);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot reply to the gateway: %s",
+               weir_err_text(err));
+        disconnect(remote);
+    }
+}
+
+void wr_session_close(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    if (session->stream != NULL && wr_sp_greeted(session->stream)) {
+        reply(remote, WR_REPLY_DETACHED, "");
+    }
+    disconnect(remote);
+    if (session->listener != NULL) {
+        wr_remote_unwatch(remote, WR_SOURCE_CONTROL_LISTENER,
+                          wr_listener_waitable(session->listener));
+        wr_listener_close(session->listener);
+        session->listener = NULL;
+    }
+}
+
+/* What the gateway says */
+
+/* The gateway repeats a create that is not answered in time; a slow module is not made twice. */
+static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
+{
+    const wr_session *session = &remote->session;
+    return session->create_image != NULL && !remote->started &&
+           session->create_size == frame->size &&
+           memcmp(session->create_image, frame->data, frame->size) == 0;
+}
+
+/* Without memory for it a repeated create is a new one, which is correct too. */
+static void remember_create(wr_session *session, const wr_sp_frame *frame)
+{
+    session->create_image = malloc(frame->size);
+    if (session->create_image != NULL) {
+        memcpy(session->create_image, frame->data, frame->size);
+        session->create_size = frame->size;
+    }
+}
+
+static weir_err open_messages(weir_remote *remote, const char *uri, wr_error *error)
+{
+    size_t scheme = strlen(WR_IPC_SCHEME);
+    if (strncmp(uri, WR_IPC_SCHEME, scheme) != 0) {
+        return wr_error_set(error, WEIR_ERR_UNSUPPORTED, "the uri %s does not begin with %s", uri,
+                            WR_IPC_SCHEME);
+    }
+    return wr_intake_open(remote, uri + scheme, error);
+}
+
+static weir_err create_module(weir_remote *remote, const wr_control_message *create,
+                              wr_error *error)
+{
+    const wr_extension *extension = &create->extension;
+    bool says_limit = extension->present && extension->message_limit > 0;
+    wr_transmit_open(&remote->transmit,
+                     says_limit ? extension->message_limit : WR_MESSAGE_LIMIT_OLD_PEER);
+    wr_transmit_enter(&remote->transmit);
+    weir_err err = wr_module_create(remote->api, &remote->host, create->args, &remote->self, error);
+    wr_transmit_leave(&remote->transmit);
+    remote->created = err == WEIR_OK;
+    return err;
+}
+
+static void on_create(weir_remote *remote, const wr_control_message *create,
+                      const wr_sp_frame *frame)
+{
+    if (is_repeated(remote, frame)) {
+        reply(remote, WR_REPLY_CREATED, "");
+        return;
+    }
+    wr_session_end_module(remote);
+    remote->session.extended = create->extension.present;
+    wr_error error = {.code = WEIR_OK};
+    if (open_messages(remote, create->uri, &error) != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
+               wr_error_text(&error));
+        reply(remote, WR_REPLY_CONNECTION_ERROR, wr_error_text(&error));
+        return;
+    }
+    if (create_module(remote, create, &error) != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
+               wr_error_text(&error));
+        wr_session_end_module(remote);
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        return;
+    }
+    remember_create(&remote->session, frame);
+    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
+    reply(remote, WR_REPLY_CREATED, "");
+}
+
+static void on_start(weir_remote *remote)
+{
+    if (!remote->created || remote->started) {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
+               remote->created ? "the module runs already" : "there is no module");
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    wr_transmit_enter(&remote->transmit);
+    weir_err err = wr_module_start(remote->api, &remote->host, remote->self, &error);
+    wr_transmit_leave(&remote->transmit);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
+               wr_error_text(&error));
+        wr_session_end_module(remote);
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        return;
+    }
+    remote->started = true;
+    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is started");
+}
+
+static void on_destroy(weir_remote *remote)
+{
+    wr_intake_drain(remote);
+    wr_session_end_module(remote);
+    remote->session.ended = true;
+    wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
+}
+
+static void dispatch(weir_remote *remote, const wr_control_message *message,
+                     const wr_sp_frame *frame)
+{
+    switch (message->type) {
+    case WR_CONTROL_CREATE:
+        on_create(remote, message, frame);
+        return;
+    case WR_CONTROL_START:
+        on_start(remote);
+        return;
+    case WR_CONTROL_DESTROY:
+        on_destroy(remote);
+        return;
+    case WR_CONTROL_REPLY:
+        break;
+    }
+    wr_log(remote->control_id, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
+           wr_control_type_name(message->type));
+}
+
+/* False: the connection is over. */
+static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
+{
+    wr_error error = {.code = WEIR_OK};
+    wr_control_message message = {0};
+    weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
+    if (err == WEIR_ERR_UNSUPPORTED) {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "a control message is ignored: %s",
+               wr_error_text(&error));
+        return true;
+    }
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR,
+               "the control connection is closed, a message on it is malformed: %s",
+               wr_error_text(&error));
+        disconnect(remote);
+        return false;
+    }
+    dispatch(remote, &message, frame);
+    return remote->session.stream != NULL;
+}
+
+/* The connection */
+
+static void lose(weir_remote *remote, weir_err err, const wr_error *error)
+{
+    if (err == WEIR_ERR_CLOSED) {
+        wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway went away%s",
+               remote->created ? "; the module stays" : "");
+    } else {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "the control connection failed: %s",
+               wr_error_text(error));
+    }
+    disconnect(remote);
+}
+
+void wr_session_read(weir_remote *remote)
+{
+    bool more = remote->session.stream != NULL;
+    while (more) {
+        wr_error error = {.code = WEIR_OK};
+        wr_sp_frame frame = {0};
+        weir_err err = wr_sp_receive(remote->session.stream, &frame, &error);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
+            return;
+        }
+        if (err != WEIR_OK) {
+            error.code = err;
+            lose(remote, err, &error);
+            return;
+        }
+        more = handle_frame(remote, &frame);
+    }
+}
+
+void wr_session_write(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    if (session->stream == NULL) {
+        return;
+    }
+    weir_err err = wr_sp_flush(session->stream);
+    if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
+        wr_error error = {.code = err};
+        lose(remote, err, &error);
+    }
+}
+
+/* Memory for a frame over WR_SP_COPY_MAX; its size was checked against the limit. */
+static void *place_frame(void *user, size_t size)
+{
+    wr_session *session = user;
+    free(session->large_frame);
+    session->large_frame = malloc(size);
+    return session->large_frame;
+}
+
+static void connect_stream(weir_remote *remote, wr_stream *stream)
+{
+    wr_session *session = &remote->session;
+    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX,
+                                   .rx_buffer_size = CONTROL_RX_BUFFER_SIZE,
+                                   .place = place_frame,
+                                   .user = session};
+    weir_err err = wr_sp_create(stream, &options, &session->stream);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
+               weir_err_text(err));
+        return;
+    }
+    wr_log(remote->control_id, WEIR_LOG_INFO, "a gateway is connected");
+    wr_session_write(remote); /* our greeting */
+    wr_session_read(remote);
+}
+
+void wr_session_accept(weir_remote *remote)
+{
+    wr_stream *stream = wr_remote_accept(remote, remote->session.listener);
+    if (stream == NULL) {
+        return;
+    }
+    wr_session_read(remote); /* the present connection may have ended */
+    if (remote->session.stream != NULL) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "a second connection to the control channel is turned away");
+        wr_stream_close(stream);
+        return;
+    }
+    connect_stream(remote, stream);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The publishing queue of a remote module, see transmit.h.
+ *
+ * No lock is held while a line is logged: the log's sink is the program's code.
+ */
+#include "remote/transmit.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define RING_START 64u
+/* Of the messages refused for their size, the first is logged and then one in this many. */
+#define TOO_LARGE_LOG_EVERY 1000u
+
+/* The queue whose module the present thread is calling, if any. */
+static _Thread_local const wr_transmit *inside;
+
+void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller)
+{
+    *tx = (wr_transmit){.name = name, .poller = poller, .limit = WR_MESSAGE_LIMIT_OLD_PEER};
+    wr_mutex_init(&tx->mutex);
+    wr_cond_init(&tx->room);
+}
+
+static bool is_full(const wr_transmit *tx)
+{
+    return tx->count >= WR_TRANSMIT_MESSAGES_MAX || tx->bytes >= WR_TRANSMIT_BYTES_MAX;
+}
+
+static uint64_t image_size(const weir_message *msg)
+{
+    size_t size = 0;
+    (void)weir_message_image(msg, &size);
+    return size;
+}
+
+static weir_err ring_grow(wr_transmit *tx)
+{
+    size_t capacity = tx->capacity == 0 ? RING_START : tx->capacity * 2;
+    weir_message **ring = calloc(capacity, sizeof(*ring));
+    if (ring == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < tx->count; i++) {
+        ring[i] = tx->ring[(tx->head + i) & (tx->capacity - 1)];
+    }
+    free(tx->ring);
+    tx->ring = ring;
+    tx->capacity = capacity;
+    tx->head = 0;
+    return WEIR_OK;
+}
+
+static weir_err ring_put(wr_transmit *tx, weir_message *msg)
+{
+    if (tx->count == tx->capacity) {
+        weir_err err = ring_grow(tx);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
+    tx->ring[(tx->head + tx->count) & (tx->capacity - 1)] = weir_message_ref(msg);
+    tx->count++;
+    tx->bytes += image_size(msg);
+    return WEIR_OK;
+}
+
+static void ring_drop_oldest(wr_transmit *tx)
+{
+    weir_message *msg = tx->ring[tx->head];
+    tx->head = (tx->head + 1) & (tx->capacity - 1);
+    tx->count--;
+    tx->bytes -= image_size(msg);
+    weir_message_unref(msg);
+}
+
+void wr_transmit_deinit(wr_transmit *tx)
+{
+    while (tx->count > 0) {
+        ring_drop_oldest(tx);
+    }
+    free(tx->ring);
+    wr_cond_deinit(&tx->room);
+    wr_mutex_deinit(&tx->mutex);
+}
+
+void wr_transmit_open(wr_transmit *tx, uint64_t limit)
+{
+    wr_mutex_lock(&tx->mutex);
+    tx->closing = false;
+    tx->limit = limit;
+    wr_mutex_unlock(&tx->mutex);
+}
+
+void wr_transmit_close(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    tx->closing = true;
+    wr_cond_broadcast(&tx->room);
+    wr_mutex_unlock(&tx->mutex);
+}
+
+void wr_transmit_disconnect(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    tx->channel = NULL;
+    tx->blocked = false;
+    wr_mutex_unlock(&tx->mutex);
+}
+
+/* Keep in mind what a send or a flush said. The receiving half notices a dead connection by itself,
+ * after it has read what the peer sent before it went. */
+static void note_result(wr_transmit *tx, weir_err err)
+{
+    if (err == WEIR_OK || err == WEIR_ERR_MEMORY) {
+        return;
+    }
+    if (err == WEIR_ERR_WOULD_BLOCK) {
+        tx->blocked = true;
+    } else {
+        tx->channel = NULL;
+    }
+}
+
+static void flush(wr_transmit *tx)
+{
+    if (tx->channel != NULL && !tx->blocked) {
+        note_result(tx, wr_channel_flush(tx->channel));
+    }
+}
+
+static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit, uint64_t nth)
+{
+    if (nth == 1 || nth % TOO_LARGE_LOG_EVERY == 0) {
+        wr_log(tx->name, WEIR_LOG_WARN,
+               "a message of %" PRIu64 " bytes is over the gateway's limit of %" PRIu64
+               " bytes and is not sent (%" PRIu64 " so far)",
+               size, limit, nth);
+    }
+}
+
+/* Give the queue to the channel until that takes no more. Returns how many were dropped because the
+ * present peer takes less than the one for which they were published. */
+static uint64_t send_queued(wr_transmit *tx)
+{
+    uint64_t dropped = 0;
+    while (tx->count > 0 && tx->channel != NULL && !tx->blocked) {
+        weir_message *msg = tx->ring[tx->head];
+        if (image_size(msg) > tx->limit) {
+            dropped++;
+            ring_drop_oldest(tx);
+            continue;
+        }
+        weir_err err = wr_channel_send(tx->channel, msg);
+        if (err == WEIR_OK) {
+            ring_drop_oldest(tx);
+        }
+        /* Without memory the rest waits for the next time that the socket can be written. */
+        note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
+    }
+    tx->too_large += dropped;
+    return dropped;
+}
+
+void wr_transmit_drain(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    tx->blocked = false;
+    uint64_t dropped = send_queued(tx);
+    flush(tx);
+    if (!is_full(tx)) {
+        wr_cond_broadcast(&tx->room);
+    }
+    wr_mutex_unlock(&tx->mutex);
+    if (dropped > 0) {
+        wr_log(tx->name, WEIR_LOG_WARN,
+               "%" PRIu64 " queued messages are over this gateway's limit and are dropped",
+               dropped);
+    }
+}
+
+void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
+{
+    wr_mutex_lock(&tx->mutex);
+    tx->channel = channel;
+    wr_mutex_unlock(&tx->mutex);
+    wr_transmit_drain(tx);
+}
+
+void wr_transmit_enter(wr_transmit *tx)
+{
+    inside = tx;
+}
+
+void wr_transmit_leave(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    flush(tx);
+    wr_mutex_unlock(&tx->mutex);
+    inside = NULL;
+}
+
+wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_transmit_state state = {
+        .blocked = tx->blocked, .full = is_full(tx), .lost = tx->channel == NULL};
+    wr_mutex_unlock(&tx->mutex);
+    return state;
+}
+
+static weir_err wait_for_room(wr_transmit *tx, bool wait)
+{
+    while (inside != tx && is_full(tx)) {
+        if (tx->closing) {
+            return WEIR_ERR_CLOSED;
+        }
+        if (!wait) {
+            return WEIR_ERR_FULL;
+        }
+        wr_cond_wait(&tx->room, &tx->mutex);
+    }
+    return WEIR_OK;
+}
+
+static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
+{
+    if (tx->channel == NULL || tx->blocked) {
+        return ring_put(tx, msg);
+    }
+    weir_err err = wr_channel_send(tx->channel, msg);
+    if (err == WEIR_ERR_MEMORY) {
+        return err;
+    }
+    note_result(tx, err);
+    bool sent = err == WEIR_OK;
+    if (inside != tx) {
+        flush(tx);
+        if (tx->channel == NULL || tx->blocked) {
+            wr_poller_wake(tx->poller);
+        }
+    }
+    return sent ? WEIR_OK : ring_put(tx, msg);
+}
+
+weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait)
+{
+    uint64_t size = image_size(msg);
+    wr_mutex_lock(&tx->mutex);
+    uint64_t limit = tx->limit;
+    if (size > limit) {
+        uint64_t nth = ++tx->too_large;
+        wr_mutex_unlock(&tx->mutex);
+        note_too_large(tx, size, limit, nth);
+        return WEIR_ERR_TOO_LARGE;
+    }
+    weir_err err = wait_for_room(tx, wait);
+    if (err == WEIR_OK) {
+        err = send_or_queue(tx, msg);
+    }
+    wr_mutex_unlock(&tx->mutex);
+    return err;
+}
