@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/order.h"
+
 struct wr_broker {
     wr_executor *pool;
     wr_mutex lock;
@@ -209,6 +211,21 @@ bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns)
     return drained;
 }
 
+/* Drop what a closed node has, once nobody is left who saw its links open. */
+static uint64_t give_up(wr_broker *broker, wr_node *node, wr_link *const *in, size_t count)
+{
+    wr_mutex_lock(&broker->lock);
+    for (size_t i = 0; i < count; i++) {
+        wr_node_wait_publishers(in[i]->source);
+    }
+    wr_mutex_unlock(&broker->lock);
+    uint64_t dropped = wr_node_give_up(node);
+    for (size_t i = 0; i < count; i++) {
+        dropped += wr_mailbox_purge(&in[i]->box);
+    }
+    return dropped;
+}
+
 weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns, uint64_t *dropped)
 {
     wr_link **in;
@@ -221,10 +238,7 @@ weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns,
         wr_link_close(in[i]);
     }
     err = wr_node_close(node, deadline_ns);
-    *dropped = 0;
-    for (size_t i = 0; err == WEIR_OK && i < count; i++) {
-        *dropped += wr_mailbox_purge(&in[i]->box);
-    }
+    *dropped = err == WEIR_OK ? give_up(broker, node, in, count) : 0;
     put_links(in, count);
     return err;
 }
@@ -262,76 +276,10 @@ void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_l
     wr_mutex_unlock(&broker->lock);
 }
 
-/*
- * Stopping order (Kahn). `sources` holds how many links from unordered nodes each node still has;
- * nodes are known by their place, wr_node.order.
- */
-static void count_sources(wr_node **nodes, size_t count, size_t *sources, bool *waiting)
-{
-    for (size_t i = 0; i < count; i++) {
-        nodes[i]->order = i;
-        waiting[i] = true;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const wr_fanout *out = atomic_load(&nodes[i]->out);
-        for (size_t k = 0; out != NULL && k < out->count; k++) {
-            sources[out->links[k]->sink->order]++;
-        }
-    }
-}
-
-/* Append the node to the order, and after it whatever has no other source left. */
-static size_t order_from(wr_node **nodes, size_t first, size_t *sources, bool *waiting,
-                         wr_node **ordered, size_t done)
-{
-    size_t next = done;
-    ordered[done++] = nodes[first];
-    waiting[first] = false;
-    while (next < done) {
-        const wr_fanout *out = atomic_load(&ordered[next++]->out);
-        for (size_t k = 0; out != NULL && k < out->count; k++) {
-            size_t sink = out->links[k]->sink->order;
-            if (--sources[sink] == 0 && waiting[sink]) {
-                waiting[sink] = false;
-                ordered[done++] = nodes[sink];
-            }
-        }
-    }
-    return done;
-}
-
-static void order_nodes(wr_node **nodes, size_t count, size_t *sources, bool *waiting,
-                        wr_node **ordered)
-{
-    size_t done = 0;
-    count_sources(nodes, count, sources, waiting);
-    for (size_t i = 0; i < count; i++) {
-        if (waiting[i] && sources[i] == 0) {
-            done = order_from(nodes, i, sources, waiting, ordered, done);
-        }
-    }
-    for (size_t i = 0; i < count; i++) { /* cycles */
-        if (waiting[i]) {
-            done = order_from(nodes, i, sources, waiting, ordered, done);
-        }
-    }
-    memcpy(nodes, ordered, count * sizeof(wr_node *));
-}
-
 weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count)
 {
-    size_t *sources = calloc(count + 1, sizeof(*sources));
-    bool *waiting = calloc(count + 1, sizeof(*waiting));
-    wr_node **ordered = calloc(count + 1, sizeof(wr_node *));
-    weir_err err = WEIR_ERR_MEMORY;
-    if (sources != NULL && waiting != NULL && ordered != NULL) {
-        wr_mutex_lock(&broker->lock);
-        order_nodes(nodes, count, sources, waiting, ordered);
-        wr_mutex_unlock(&broker->lock);
-        err = WEIR_OK;
-    }
-    free(sources);
-    free(waiting);
-    free(ordered);
+    wr_mutex_lock(&broker->lock);
+    weir_err err = wr_order_nodes(broker->links, broker->count, nodes, count);
+    wr_mutex_unlock(&broker->lock);
     return err;
 }

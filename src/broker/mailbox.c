@@ -71,8 +71,8 @@ static bool ring_put(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg,
         if (*left <= 0) {
             return false;
         }
-        if (atomic_compare_exchange_weak_explicit(&box->tail, &tail, tail + 1,
-                                                  memory_order_relaxed, memory_order_relaxed)) {
+        if (atomic_compare_exchange_weak_explicit(&box->tail, &tail, tail + 1, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
             break;
         }
     }
@@ -81,7 +81,8 @@ static bool ring_put(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg,
     return true;
 }
 
-/* Take from the ring. The one taker: the consumer, or in a drop.oldest mailbox who holds the lock. */
+/* Take from the ring. The one taker: the consumer, or in a drop.oldest mailbox who holds the lock.
+ */
 static size_t ring_take(wr_mailbox *box, weir_message **out, size_t max)
 {
     wr_mailbox_cell *cells = atomic_load_explicit(&box->cells, memory_order_acquire);
@@ -145,6 +146,12 @@ static weir_err overflow_put(wr_mailbox *box, weir_message *msg)
     return err;
 }
 
+/* No position is claimed, filled or not. The consumer. */
+static bool ring_empty(const wr_mailbox *box)
+{
+    return atomic_load(&box->tail) == atomic_load(&box->head);
+}
+
 static size_t overflow_take(wr_mailbox *box, weir_message **out, size_t max)
 {
     if (atomic_load(&box->overflow_count) == 0) {
@@ -152,10 +159,11 @@ static size_t overflow_take(wr_mailbox *box, weir_message **out, size_t max)
     }
     wr_mutex_lock(&box->lock);
     /* What a publisher put into the ring before its first overflow must go first, and became
-     * visible with the lock. */
+     * visible with the lock: even behind a position that somebody else claimed and has not filled
+     * yet, which ring_take cannot pass. Who fills it looks at the link's `pending` afterwards. */
     size_t taken = ring_take(box, out, max);
     size_t count = atomic_load_explicit(&box->overflow_count, memory_order_relaxed);
-    if (taken == 0) {
+    if (taken == 0 && ring_empty(box)) {
         while (taken < max && taken < count) {
             out[taken++] = box->overflow[box->overflow_first];
             box->overflow_first = (box->overflow_first + 1) % box->overflow_capacity;
@@ -285,15 +293,15 @@ size_t wr_mailbox_purge(wr_mailbox *box)
 
 bool wr_mailbox_has_message(const wr_mailbox *box)
 {
-    if (atomic_load(&box->overflow_count) > 0) {
-        return true;
-    }
     wr_mailbox_cell *cells = atomic_load(&box->cells);
     if (cells == NULL) {
         return false;
     }
     uint64_t head = atomic_load(&box->head);
-    return atomic_load(&cells[head & box->mask]) != NULL;
+    if (atomic_load(&cells[head & box->mask]) != NULL) {
+        return true;
+    }
+    return atomic_load(&box->overflow_count) > 0 && ring_empty(box);
 }
 
 uint64_t wr_mailbox_queued(const wr_mailbox *box)

@@ -235,7 +235,7 @@ weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count)
 
 /* Two passes: a reader may have read `epoch` before the first pass changed it and counted itself in
  * the other counter only after that pass. */
-static void wait_for_readers(wr_node *node)
+void wr_node_wait_publishers(wr_node *node)
 {
     for (int pass = 0; pass < 2; pass++) {
         unsigned slot = atomic_fetch_add(&node->epoch, 1) & 1u;
@@ -250,7 +250,7 @@ static void wait_for_readers(wr_node *node)
 wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out)
 {
     wr_fanout *old = atomic_exchange(&node->out, out);
-    wait_for_readers(node);
+    wr_node_wait_publishers(node);
     return old;
 }
 
@@ -335,10 +335,10 @@ weir_err wr_node_close(wr_node *node, uint64_t deadline_ns)
     if (!take_run_right(node, deadline_ns)) {
         if (node->own_executor) {
             wr_executor_abandon(node->executor);
+            node->own_executor = false; /* its thread uses it until its end, whenever that is */
         }
         return WEIR_ERR_TIMEOUT;
     }
-    wr_node_release_pending(node);
     if (node->own_executor) {
         wr_executor_destroy(node->executor);
         node->own_executor = false;

@@ -68,7 +68,7 @@ struct wr_node {
     wr_executor *executor;
     bool own_executor;
 
-    size_t order; /* scratch of wr_broker_order; under the broker's lock */
+    size_t order; /* scratch of wr_order_nodes; under the broker's lock */
 
     _Atomic uint32_t refs;
 
@@ -144,9 +144,12 @@ void wr_node_leave_callback(bool outer);
 bool wr_node_wait_drained(wr_node *node, wr_link *const *in, size_t count, uint64_t deadline_ns);
 /* Publishers wait no longer. */
 void wr_node_stop_waiting(wr_node *node);
-/* It never runs again, and its pending links are given up. Returns when it does not run.
+/* It never runs again. Returns when it does not run.
  * Errors: TIMEOUT (it is still running; it does not run another time, but is not to be freed). */
 WEIR_MUST_CHECK weir_err wr_node_close(wr_node *node, uint64_t deadline_ns);
+/* Give up a closed node's pending links, and drop and count what its consumer did not take. Nobody
+ * publishes to it any more. Returns how many messages were dropped. */
+size_t wr_node_give_up(wr_node *node);
 
 /* For links: see link.h. */
 void wr_node_congest(wr_node *node);
@@ -157,6 +160,8 @@ void wr_node_sweep(wr_node *node);
 
 /* For the broker, under its lock: replace the links out; returns when nobody reads the old ones. */
 wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out);
+/* The same without replacing: returns when all publishing that had begun before is over. */
+void wr_node_wait_publishers(wr_node *node);
 
 /* For the executor: run once. */
 void wr_node_run(wr_node *node);

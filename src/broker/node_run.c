@@ -112,8 +112,7 @@ static void keep_rest(wr_node *node, wr_link *link, weir_message **msgs, size_t 
 /* Offer the rest again. */
 static size_t run_rest(wr_node *node)
 {
-    size_t taken =
-        deliver(node, node->rest_link, node->rest + node->rest_first, node->rest_count);
+    size_t taken = deliver(node, node->rest_link, node->rest + node->rest_first, node->rest_count);
     node->rest_first += taken;
     node->rest_count -= taken;
     if (node->rest_count == 0) {
@@ -210,20 +209,29 @@ void wr_node_run(wr_node *node)
     wr_node_unref(node);
 }
 
-void wr_node_release_pending(wr_node *node)
+static size_t drop_rest(wr_node *node)
 {
-    for (size_t i = 0; i < node->rest_count; i++) {
+    size_t count = node->rest_count;
+    if (count == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
         weir_message_unref(node->rest[node->rest_first + i]);
     }
-    if (node->rest_count > 0) {
-        wr_mailbox_count_closed(&node->rest_link->box, node->rest_count);
-        wr_link_unref(node->rest_link);
-        node->rest_link = NULL;
-        node->rest_count = 0;
-    }
+    wr_mailbox_count_closed(&node->rest_link->box, count);
+    wr_link_unref(node->rest_link);
+    node->rest_link = NULL;
+    node->rest_count = 0;
+    return count;
+}
+
+size_t wr_node_give_up(wr_node *node)
+{
+    size_t dropped = drop_rest(node);
     collect_pending(node);
     wr_link *link;
     while ((link = take_active(node)) != NULL) {
         wr_link_unref(link);
     }
+    return dropped;
 }

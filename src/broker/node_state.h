@@ -17,7 +17,5 @@ enum {
 
 /* Something that a waiting thread may wait for has changed. */
 void wr_node_signal(wr_node *node);
-/* Give up pending links and the rest. By whoever has the right to run. */
-void wr_node_release_pending(wr_node *node);
 
 #endif

@@ -219,7 +219,7 @@ static weir_err read_source(wr_config_reader *reader, const config_source *sourc
     wr_json_value root = wr_json_root(&reader->json);
     wr_config_find_duplicates(reader, &root);
     source->read(reader, &root);
-    return reader->out_of_memory || reader->json.failed ? WEIR_ERR_MEMORY : WEIR_OK;
+    return WEIR_OK;
 }
 
 static weir_err read_config(const config_source *source, weir_problem_fn on_problem, void *user,
@@ -227,6 +227,9 @@ static weir_err read_config(const config_source *source, weir_problem_fn on_prob
 {
     wr_config_reader reader = {0};
     weir_err err = prepare(&reader, source) ? read_source(&reader, source) : WEIR_ERR_MEMORY;
+    if (reader.out_of_memory || reader.json.failed) {
+        err = WEIR_ERR_MEMORY;
+    }
     if (err == WEIR_OK && reader.problem_count > 0) {
         err = WEIR_ERR_CONFIG;
     }

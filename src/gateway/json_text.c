@@ -160,10 +160,10 @@ weir_err wr_json_load(wr_json_text *out, const char *text, size_t size, wr_json_
     if (!wr_json_check_bytes(text, size, mistake)) {
         return WEIR_ERR_CONFIG;
     }
-    json_error_t error;
+    json_error_t error = {.text = ""};
     out->root = json_loadb(text, size, JSON_DECODE_ANY, &error);
-    if (out->root == NULL && json_error_code(&error) == json_error_out_of_memory) {
-        return WEIR_ERR_MEMORY;
+    if (out->root == NULL && error.text[0] == '\0') {
+        return WEIR_ERR_MEMORY; /* jansson has words for everything else */
     }
     if (out->root == NULL) {
         wr_json_explain(text, size, &error, mistake);
@@ -204,6 +204,7 @@ static bool stand_on(wr_json_text *json, wr_json_value *child, uint32_t at)
     child->json =
         key.text == NULL ? NULL : json_object_getn(child->parent->json, key.text, key.size);
     wr_json_key_release(&key);
+    json->failed = json->failed || child->json == NULL;
     return child->json != NULL;
 }
 

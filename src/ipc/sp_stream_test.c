@@ -15,8 +15,6 @@
 
 #include "base/bytes.h"
 #include "ipc/sp_stream.h"
-#include "platform/poller.h"
-#include "platform/thread.h"
 
 #define LIMIT (1024u * 1024u)
 #define LARGE (WR_SP_COPY_MAX + 1u)
@@ -469,6 +467,46 @@ static void destroy_releases_what_was_not_written(void **state)
     free(data);
 }
 
+/* Read what is there into `got`, up to `size` bytes; returns how many. */
+static size_t get_some(bench *b, uint8_t *got, size_t size)
+{
+    size_t at = 0;
+    size_t part = 0;
+    while (at < size && wr_stream_read(b->peer, got + at, size - at, &part) == WEIR_OK) {
+        at += part;
+    }
+    return at;
+}
+
+/* The socket full, a frame written in part, and behind it as many frames as fit. */
+static void full_queue_of_borrowed_frames_arrives_whole(void **state)
+{
+    bench *b = *state;
+    const size_t frame_size = WR_SP_HEADER_SIZE + LARGE;
+    size_t released = 0;
+    size_t queued = 0;
+    uint8_t *data = pattern(LARGE);
+    greet(b);
+    while (wr_sp_send(b->sp, data, LARGE, count_release, &released) == WEIR_OK) {
+        queued++;
+    }
+    uint8_t *got = malloc(queued * frame_size);
+    assert_non_null(got);
+    size_t at = 0;
+    while (wr_sp_flush(b->sp) == WEIR_ERR_WOULD_BLOCK) {
+        at += get_some(b, got + at, queued * frame_size - at);
+    }
+    at += get_some(b, got + at, queued * frame_size - at);
+    assert_int_equal(queued * frame_size, at);
+    assert_int_equal(queued, released);
+    for (size_t i = 0; i < queued; i++) {
+        assert_int_equal(LARGE, wr_get_u64(got + i * frame_size + 1));
+        assert_memory_equal(data, got + i * frame_size + WR_SP_HEADER_SIZE, LARGE);
+    }
+    free(got);
+    free(data);
+}
+
 static void refused_frame_is_not_released(void **state)
 {
     bench *b = *state;
@@ -499,124 +537,6 @@ static void send_after_the_peer_left_is_closed_and_releases_all(void **state)
     free(data);
 }
 
-/* ---- both halves ---- */
-
-#define ROUNDS 4000u
-
-static size_t size_of_round(size_t round)
-{
-    static const size_t sizes[] = {0, 1, 64, 1000, WR_SP_COPY_MAX, LARGE, 100000, 16, 300, 9};
-    return sizes[(round * 7 + round / 13) % (sizeof(sizes) / sizeof(sizes[0]))];
-}
-
-/* One end with both of its halves at work; the sender shares the poller with nobody. */
-typedef struct end {
-    wr_sp_stream *sp;
-    placer placer;
-    const uint8_t *data;
-    wr_poller *send_poller;
-    wr_poller *receive_poller;
-    size_t released;
-    wr_thread sender;
-    wr_thread receiver;
-} end;
-
-static void wait_for(wr_poller *poller, const end *e, unsigned events)
-{
-    wr_poll_event event;
-    wr_waitable what = wr_stream_waitable(wr_sp_inner(e->sp));
-    assert_int_equal(WEIR_OK, wr_poller_set(poller, what, events, NULL));
-    (void)wr_poller_wait(poller, &event, 1, -1);
-}
-
-/* Before the greeting a connection can be written and yet a flush has to wait: the receiving half
- * wakes this poller when it has seen it. */
-static void wait_to_send(end *e)
-{
-    wait_for(e->send_poller, e, wr_sp_greeted(e->sp) ? WR_POLL_WRITE : 0);
-}
-
-static void flush_all(end *e)
-{
-    weir_err err;
-    while ((err = wr_sp_flush(e->sp)) == WEIR_ERR_WOULD_BLOCK) {
-        wait_to_send(e);
-    }
-    assert_int_equal(WEIR_OK, err);
-}
-
-static void run_sender(void *arg)
-{
-    end *e = arg;
-    for (size_t round = 0; round < ROUNDS; round++) {
-        size_t size = size_of_round(round);
-        weir_err err;
-        while ((err = wr_sp_send(e->sp, e->data, size, count_release, &e->released)) ==
-               WEIR_ERR_WOULD_BLOCK) {
-            wait_to_send(e);
-        }
-        assert_int_equal(WEIR_OK, err);
-    }
-    flush_all(e);
-}
-
-static void run_receiver(void *arg)
-{
-    end *e = arg;
-    bool greeted = false;
-    for (size_t round = 0; round < ROUNDS;) {
-        wr_sp_frame frame;
-        weir_err err = wr_sp_receive(e->sp, &frame, NULL);
-        if (!greeted && wr_sp_greeted(e->sp)) {
-            greeted = true;
-            wr_poller_wake(e->send_poller);
-        }
-        if (err == WEIR_ERR_WOULD_BLOCK) {
-            wait_for(e->receive_poller, e, WR_POLL_READ);
-            continue;
-        }
-        assert_int_equal(WEIR_OK, err);
-        assert_int_equal(size_of_round(round), frame.size);
-        assert_memory_equal(e->data, frame.data, frame.size);
-        round++;
-    }
-}
-
-static void start_end(end *e, wr_stream *stream, const uint8_t *data)
-{
-    wr_sp_options options = {.frame_limit = LIMIT, .place = place, .user = &e->placer};
-    e->data = data;
-    assert_int_equal(WEIR_OK, wr_sp_create(stream, &options, &e->sp));
-    assert_int_equal(WEIR_OK, wr_poller_create(&e->send_poller));
-    assert_int_equal(WEIR_OK, wr_poller_create(&e->receive_poller));
-    assert_int_equal(WEIR_OK, wr_thread_start(&e->sender, "sender", run_sender, e));
-    assert_int_equal(WEIR_OK, wr_thread_start(&e->receiver, "receiver", run_receiver, e));
-}
-
-static void both_halves_of_both_ends_work_at_once(void **state)
-{
-    (void)state;
-    uint8_t *data = pattern(100000);
-    wr_stream *streams[2] = {NULL, NULL};
-    end ends[2] = {0};
-    assert_int_equal(WEIR_OK, wr_stream_pair(&streams[0], &streams[1]));
-    for (size_t i = 0; i < 2; i++) {
-        start_end(&ends[i], streams[i], data);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        wr_thread_join(&ends[i].sender);
-        wr_thread_join(&ends[i].receiver);
-        assert_int_equal(ROUNDS, ends[i].released);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        wr_poller_destroy(ends[i].send_poller);
-        wr_poller_destroy(ends[i].receive_poller);
-        wr_sp_destroy(ends[i].sp);
-        free(ends[i].placer.last);
-    }
-    free(data);
-}
-
 #define on_bench(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -639,9 +559,9 @@ int main(void)
         on_bench(copied_frame_is_released_before_send_returns),
         on_bench(borrowed_frame_is_released_once_when_written),
         on_bench(destroy_releases_what_was_not_written),
+        on_bench(full_queue_of_borrowed_frames_arrives_whole),
         on_bench(refused_frame_is_not_released),
         on_bench(send_after_the_peer_left_is_closed_and_releases_all),
-        cmocka_unit_test(both_halves_of_both_ends_work_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "message/pool.h"
 #include "message/properties.h"
 
 #define MAGIC_0 0xa1u
@@ -37,24 +38,12 @@ struct weir_message {
     _Alignas(8) unsigned char image[];
 };
 
-/* All messages' memory comes from here and goes back there: the place for an allocator made for
- * blocks that one thread gets and another gives back. */
-static weir_message *block_get(size_t image_size)
-{
-    return malloc(sizeof(weir_message) + image_size);
-}
-
-static void block_put(weir_message *msg)
-{
-    free(msg);
-}
-
 weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
 {
     if (size > WEIR_MESSAGE_SIZE_MAX) {
         return WEIR_ERR_TOO_LARGE;
     }
-    weir_message *msg = block_get(size);
+    weir_message *msg = wr_pool_get(sizeof(*msg) + size);
     if (msg == NULL) {
         return WEIR_ERR_MEMORY;
     }
@@ -412,7 +401,7 @@ void weir_message_unref(weir_message *msg)
     /* Whoever holds the only reference needs no read-modify-write: nobody else can add one. */
     if (atomic_load_explicit(&msg->references, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&msg->references, 1, memory_order_acq_rel) == 1) {
-        block_put(msg);
+        wr_pool_put(msg, sizeof(*msg) + msg->size);
     }
 }
 

@@ -47,6 +47,17 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_thread_start(wr_thread *thread, const char
 WR_SHARED void wr_thread_join(wr_thread *thread);
 /* Let it run on by itself, to its end or the program's. */
 WR_SHARED void wr_thread_detach(wr_thread *thread);
+/* Call `run(arg)` on this thread when it ends; not when the program ends. A thread has one such
+ * call: a second one replaces the first. */
+WR_SHARED void wr_thread_on_exit(void (*run)(void *arg), void *arg);
+
+/* Run something once in the life of the program, whoever comes first; the others wait for it. */
+typedef struct wr_once {
+    wr_os_once os;
+} wr_once;
+#define WR_ONCE_INIT {WR_OS_ONCE_INIT}
+WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
+
 /* How many threads can run at once on this machine, for this process; at least 1. */
 WR_SHARED unsigned wr_thread_cores(void);
 

@@ -211,9 +211,6 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     wr_error error = {.code = WEIR_OK};
     wr_control_message message;
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
-    if (frame->placed) {
-        free(frame->data);
-    }
     if (err == WEIR_ERR_UNSUPPORTED) {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
     } else if (err != WEIR_OK) {
@@ -258,13 +255,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-/* A reply longer than the buffer's half is not ours to expect, but is taken up to the limit. */
-static void *place_frame(void *user, size_t size)
-{
-    (void)user;
-    return malloc(size);
-}
-
 static weir_err check_peer(wr_stream *stream, wr_error *error)
 {
     uint32_t user;
@@ -294,8 +284,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     }
     wr_waitable waitable = wr_stream_waitable(stream);
     wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX,
-                             .rx_buffer_size = 2 * WR_SP_COPY_MAX,
-                             .place = place_frame};
+                             .rx_buffer_size = 2 * WR_SP_COPY_MAX};
     err = wr_sp_create(stream, &options, &proxy->control);
     if (err == WEIR_OK) {
         err = wr_watch_open(proxy->loop, waitable, on_control, proxy, &proxy->control_watch);

@@ -3,6 +3,8 @@
  * Tests of the control channel: what each message of a gateway does, and what becomes of the module
  * when a gateway misbehaves or goes.
  */
+#include "remote/remote_internal.h"
+
 #include "remote/remote_test.h"
 
 static void create_is_answered_when_the_module_exists(void **state)
@@ -186,6 +188,35 @@ static void messages_before_start_are_held(void **state)
     place_close(&at);
 }
 
+/* Both ends on this thread, by turns, so often that nothing moves any more. */
+static void large_messages_before_start_are_held_up_to_a_number_of_bytes(void **state)
+{
+    (void)state;
+    enum { TURNS = 1000, SENT = 4 };
+    place at;
+    gateway peer;
+    place_open_running(&at);
+    gateway_connect(&peer, &at);
+    gateway_create(&peer, at.uri, "null", true);
+    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    gateway_open_messages(&peer, &at);
+    wait_greeting(peer.channel);
+    weir_remote_stop(at.remote);
+    weir_message *msg = message_of_size(WR_INTAKE_BATCH_BYTES * 3 / 4);
+    for (int i = 0; i < SENT; i++) {
+        ASSERT_OK(wr_channel_send(peer.channel, msg));
+    }
+    weir_message_unref(msg);
+    for (int i = 0; i < TURNS; i++) {
+        weir_err err = wr_channel_flush(peer.channel);
+        assert_true(err == WEIR_OK || err == WEIR_ERR_WOULD_BLOCK);
+        ASSERT_OK(weir_remote_poll(at.remote));
+    }
+    assert_int_equal(at.remote->intake.count, 2);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 static void destroy_delivers_first_what_was_sent_before(void **state)
 {
     (void)state;
@@ -194,11 +225,14 @@ static void destroy_delivers_first_what_was_sent_before(void **state)
     place_open_running(&at);
     module.on_receive = publish_back;
     gateway_begin(&peer, &at, true);
+    wait_greeting(peer.channel);
+    weir_remote_stop(at.remote); /* so that all of it waits in the sockets */
     for (int i = 0; i < 1000; i++) {
         gateway_send(&peer, "late");
     }
     gateway_flush(&peer);
     gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    assert_int_equal(weir_remote_poll(at.remote), WEIR_ERR_CLOSED);
     for (int i = 0; i < 1000; i++) {
         gateway_expect(&peer, "late");
     }
@@ -425,6 +459,7 @@ int main(void)
         cmocka_unit_test(create_for_a_started_module_replaces_it),
         cmocka_unit_test(failed_start_destroys_the_module_and_says_so),
         cmocka_unit_test(messages_before_start_are_held),
+        cmocka_unit_test(large_messages_before_start_are_held_up_to_a_number_of_bytes),
         cmocka_unit_test(destroy_delivers_first_what_was_sent_before),
         cmocka_unit_test(module_survives_its_gateway_until_the_next_ones_create),
         cmocka_unit_test(second_control_connection_is_turned_away),

@@ -426,6 +426,25 @@ static void second_message_connection_is_turned_away(void **state)
     place_close(&at);
 }
 
+static void new_connection_is_taken_though_the_end_of_the_last_was_not_yet_read(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    place_open_running(&at);
+    module.on_receive = publish_back;
+    gateway_begin(&peer, &at, true);
+    weir_remote_stop(at.remote);
+    gateway_open_messages(&peer, &at); /* closes the last */
+    ASSERT_OK(weir_remote_poll(at.remote));
+    ASSERT_OK(weir_remote_start(at.remote));
+    gateway_send(&peer, "hello");
+    gateway_flush(&peer);
+    gateway_expect(&peer, "hello");
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 /* The remote neither reads (its queue is full) nor can write: only the failed write can tell. */
 static void dead_connection_of_a_full_queue_makes_way(void **state)
 {
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test(gateway_that_vanishes_within_a_frame_makes_way),
         cmocka_unit_test(malformed_message_ends_the_connection_and_not_the_module),
         cmocka_unit_test(second_message_connection_is_turned_away),
+        cmocka_unit_test(new_connection_is_taken_though_the_end_of_the_last_was_not_yet_read),
         cmocka_unit_test(dead_connection_of_a_full_queue_makes_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

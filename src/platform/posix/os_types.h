@@ -10,5 +10,7 @@
 typedef pthread_mutex_t wr_os_mutex;
 typedef pthread_cond_t wr_os_cond;
 typedef pthread_t wr_os_thread;
+typedef pthread_once_t wr_os_once;
+#define WR_OS_ONCE_INIT PTHREAD_ONCE_INIT
 
 #endif

@@ -172,3 +172,35 @@ unsigned wr_thread_cores(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (unsigned)online : 1;
 }
+
+void wr_once_run(wr_once *once, void (*run)(void))
+{
+    must(pthread_once(&once->os, run));
+}
+
+typedef struct exit_call {
+    void (*run)(void *arg);
+    void *arg;
+} exit_call;
+
+static _Thread_local exit_call own_exit_call;
+static pthread_key_t exit_key;
+static wr_once exit_key_made = WR_ONCE_INIT;
+
+static void run_exit_call(void *arg)
+{
+    exit_call *call = arg;
+    call->run(call->arg);
+}
+
+static void make_exit_key(void)
+{
+    must(pthread_key_create(&exit_key, run_exit_call));
+}
+
+void wr_thread_on_exit(void (*run)(void *arg), void *arg)
+{
+    wr_once_run(&exit_key_made, make_exit_key);
+    own_exit_call = (exit_call){run, arg};
+    must(pthread_setspecific(exit_key, &own_exit_call));
+}
