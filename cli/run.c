@@ -2,16 +2,16 @@
  *
  * `weir run`: a gateway from a file, until a signal says stop.
  *
- * The handler of SIGINT and SIGTERM only counts and wakes the loop, on which the main thread waits;
+ * The handler of SIGINT and SIGTERM only wakes the loop, on which the main thread waits;
  * from the second signal on it ends the process itself, whatever the main thread is stuck in.
  */
-#define _DEFAULT_SOURCE /* signal() keeps the handler and restarts calls; uv.h shows POSIX types   \
-                         */
+#define _DEFAULT_SOURCE /* signal() restarts calls; uv.h shows POSIX types */
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +24,17 @@
 
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
+/* Wrappers such as timeout(1) send one signal to the process and to its group, so that it arrives
+ * twice. What comes this soon after the first is no second wish. */
+#define SAME_STOP_NS 50000000u
+
 typedef struct arguments {
     const char *path;
     weir_log_level log_level;
 } arguments;
 
-static atomic_int stop_signals; /* how many came */
-static uv_async_t wake;         /* sent by the signal handler */
+static _Atomic uint64_t first_stop_ns; /* when the first stop signal came; 0: none yet */
+static uv_async_t wake;                /* sent by its handler */
 
 /* ---- arguments ---------------------------------------------------------------------------------
  */
@@ -104,10 +108,15 @@ static void on_report_signal(uv_signal_t *handle, int number)
 
 static void on_stop_signal(int number)
 {
-    if (atomic_fetch_add(&stop_signals, 1) > 0) {
+    uint64_t now_ns = uv_hrtime();
+    uint64_t first_ns = 0;
+    if (atomic_compare_exchange_strong(&first_stop_ns, &first_ns, now_ns)) {
+        (void)uv_async_send(&wake);
+        return;
+    }
+    if (now_ns - first_ns >= SAME_STOP_NS) {
         _Exit(EXIT_BY_SIGNAL + number);
     }
-    (void)uv_async_send(&wake);
 }
 
 static void on_wake(uv_async_t *handle)

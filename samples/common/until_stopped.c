@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiting on a libuv loop, so that it is the same on every system. The signal handler only counts
- * and wakes the loop.
+ * Waiting on a libuv loop, so that it is the same on every system. The signal handler only wakes
+ * the loop.
  */
-#define _DEFAULT_SOURCE /* signal() keeps the handler and restarts calls; uv.h shows POSIX types   \
-                         */
+#define _DEFAULT_SOURCE /* signal() restarts calls; uv.h shows POSIX types */
 
 #include "until_stopped.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,11 @@
 #define STANDARD_INPUT 0
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
-static atomic_int signals;
+/* timeout(1) and others send a signal to the process and to its group, so that it arrives twice.
+ * What comes this soon after the first is no second wish. */
+#define SAME_SIGNAL_NS 50000000u
+
+static _Atomic uint64_t first_signal_ns; /* when the first one came; 0: none yet */
 static uv_loop_t loop;
 static uv_async_t wake; /* sent by the signal handler */
 static union {
@@ -31,10 +35,15 @@ static union {
 
 static void on_signal(int number)
 {
-    if (atomic_fetch_add(&signals, 1) > 0) {
+    uint64_t now_ns = uv_hrtime();
+    uint64_t first_ns = 0;
+    if (atomic_compare_exchange_strong(&first_signal_ns, &first_ns, now_ns)) {
+        (void)uv_async_send(&wake);
+        return;
+    }
+    if (now_ns - first_ns >= SAME_SIGNAL_NS) {
         _Exit(EXIT_BY_SIGNAL + number);
     }
-    (void)uv_async_send(&wake);
 }
 
 static void on_wake(uv_async_t *handle)

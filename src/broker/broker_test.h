@@ -77,8 +77,8 @@ static inline size_t test_sink_consume(void *self, weir_message **msgs, size_t c
     while (sink->held) {
         wr_cond_wait(&sink->changed, &sink->lock);
     }
-    if (sink->take_max > 0 && sink->take_max < count) {
-        count = sink->take_max;
+    if (sink->take_max > 0) {
+        count = sink->take_max < count ? sink->take_max : count;
         wr_node_pause(sink->node);
     }
     for (size_t i = 0; i < count && sink->count < TEST_SEEN_MAX; i++) {

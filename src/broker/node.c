@@ -163,12 +163,14 @@ static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
     if (inside_callback) {
         return WEIR_OK;
     }
+    /* One look decides: another publisher may fill the room again at once. */
+    bool congested;
     wait_begin(node);
-    while (wr_node_congested(node) && !atomic_load(&node->closing)) {
+    while ((congested = wr_node_congested(node)) && !atomic_load(&node->closing)) {
         wr_cond_wait(&node->changed, &node->lock);
     }
     wait_end(node);
-    return wr_node_congested(node) ? WEIR_ERR_CLOSED : WEIR_OK;
+    return congested ? WEIR_ERR_CLOSED : WEIR_OK;
 }
 
 /* Count this thread as a reader of the links out. Returns which counter to give back. */

@@ -105,20 +105,20 @@ static void consumer_that_takes_fewer_gets_the_rest_first(void **state)
 {
     (void)state;
     test_net *net = test_net_begin(2, 2);
-    wr_link *link = test_net_link(net, SOURCE, SINK, 16, WR_WHEN_FULL_BLOCK);
+    wr_link *link = test_net_link(net, SOURCE, SINK, 64, WR_WHEN_FULL_BLOCK);
     net->sinks[SINK].take_max = 3;
-    test_net_flood(net, SOURCE, 100);
+    test_net_flood(net, SOURCE, 60);
     test_net_start(net);
-    for (size_t taken = 3; taken < 100; taken += 3) {
+    for (size_t taken = 3; taken < 60; taken += 3) {
         test_net_expect(net, SINK, taken);
         /* drained comes at the end of the run: the pause has taken hold */
         test_sink_wait(&net->sinks[SINK], &net->sinks[SINK].drained, taken / 3);
         wr_mailbox_counts counts = wr_mailbox_count(&link->box);
         assert_int_equal(counts.delivered, taken);
-        assert_int_equal(counts.queued, 100 - taken);
+        assert_int_equal(counts.queued, 60 - taken);
         wr_node_ready(net->nodes[SINK]);
     }
-    test_net_expect(net, SINK, 100);
+    test_net_expect(net, SINK, 60);
     test_net_finish(net);
 }
 

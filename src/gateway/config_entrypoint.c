@@ -182,7 +182,8 @@ static void take_list(wr_config_reader *reader, const wr_option *option, const w
     for (bool more = wr_json_first(&reader->json, value, &item); more;
          more = wr_json_next(&reader->json, &item)) {
         if (wr_config_check(reader, &entry, &item)) {
-            list[count++] = wr_config_copy(reader, json_string_value(item.json));
+            list[count] = wr_config_copy(reader, json_string_value(item.json));
+            count += list[count] != NULL;
         }
     }
     *(char ***)((char *)target + option->offset) = list;

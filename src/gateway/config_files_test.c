@@ -25,7 +25,8 @@
 #include "platform/file.h"
 
 #define FILES_MAX 500u
-#define PATH_SIZE 4096
+#define DIR_SIZE 4096
+#define PATH_SIZE (DIR_SIZE + 512)
 #define FILE_SIZE_MAX (1u << 20)
 
 /* What was said, one line after the other. */
@@ -54,7 +55,7 @@ static const char *source_dir(void)
 #ifdef WEIR_SOURCE_DIR
     return WEIR_SOURCE_DIR;
 #else
-    static char dir[PATH_SIZE];
+    static char dir[DIR_SIZE];
     const char *end = strstr(__FILE__, "src/gateway/config_files_test.c");
     size_t size = end == NULL ? 0 : (size_t)(end - __FILE__);
     snprintf(dir, sizeof(dir), "%.*s.", (int)size, __FILE__);

@@ -96,6 +96,7 @@ static bool check_word(wr_config_reader *reader, const wr_option *option,
         wr_suggestion_try(&near, option->words[i]);
     }
     char *list = word_list(option->words);
+    reader->out_of_memory = reader->out_of_memory || list == NULL;
     const char *hint_start = near.best == NULL ? "" : " (";
     wr_config_problem(reader, value, "expected %s, found %s%s%s%s", list == NULL ? "" : list,
                       wr_show(text, size).text, hint_start, wr_suggestion_text(&near).text,
@@ -186,6 +187,7 @@ static void report_unknown(wr_config_reader *reader, const wr_option_table *tabl
         return;
     }
     char *list = key_list(table);
+    reader->out_of_memory = reader->out_of_memory || list == NULL;
     wr_config_key_problem(reader, member, "unknown key (expected %s)", list == NULL ? "" : list);
     free(list);
 }

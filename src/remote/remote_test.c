@@ -4,6 +4,8 @@
  * function.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
+#include <signal.h>
+
 #include "remote/remote_test.h"
 
 static void attach_refuses_what_cannot_work(void **state)
@@ -296,7 +298,7 @@ static void main_fails_where_it_cannot_listen(void **state)
 
 typedef struct main_thread {
     wr_thread thread;
-    const char *control;
+    place at; /* its folder and paths; the remote is main's own */
     int status;
 } main_thread;
 
@@ -304,37 +306,60 @@ static void run_main(void *arg)
 {
     main_thread *own = arg;
     char name[] = "program";
-    char *args[] = {name, NULL};
-    own->status = weir_remote_main(&probe_api, 1, args);
+    char *args[] = {name, own->at.control, NULL};
+    own->status = weir_remote_main(&probe_api, 2, args);
+}
+
+/* Start main and connect to it: a gateway that got its reply knows that main serves. */
+static void main_thread_start(main_thread *own, gateway *peer)
+{
+    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX};
+    weir_remote_detach(own->at.remote);
+    own->at.remote = NULL;
+    ASSERT_OK(wr_thread_start(&own->thread, "main", run_main, own));
+    wr_stream *stream = NULL;
+    uint64_t deadline = test_deadline();
+    while (wr_stream_connect(own->at.control, &stream, NULL) != WEIR_OK) {
+        assert_true(wr_clock_ns() < deadline);
+    }
+    *peer = (gateway){.control = NULL};
+    ASSERT_OK(wr_sp_create(stream, &options, &peer->control));
+    gateway_create(peer, own->at.uri, "null", true);
+    (void)gateway_expect_reply(peer, WR_REPLY_CREATED);
 }
 
 static void launched_main_ends_with_its_module(void **state)
 {
     (void)state;
-    place at;
+    main_thread own = {.status = -1};
     gateway peer;
-    place_open(&at);
-    weir_remote_detach(at.remote);
-    assert_int_equal(setenv(WEIR_ENV_CONTROL_ID, at.control, 1), 0);
-    main_thread own = {.control = at.control};
-    ASSERT_OK(wr_thread_start(&own.thread, "main", run_main, &own));
-    wr_stream *stream = NULL;
-    uint64_t deadline = test_deadline();
-    while (wr_stream_connect(at.control, &stream, NULL) != WEIR_OK) {
-        assert_true(wr_clock_ns() < deadline);
-    }
-    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX};
-    peer = (gateway){.control = NULL};
-    ASSERT_OK(wr_sp_create(stream, &options, &peer.control));
-    gateway_create(&peer, at.uri, "null", true);
-    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    place_open(&own.at);
+    assert_int_equal(setenv(WEIR_ENV_CONTROL_ID, own.at.control, 1), 0);
+    main_thread_start(&own, &peer);
     gateway_say_type(&peer, WR_CONTROL_DESTROY);
     wr_thread_join(&own.thread);
     assert_int_equal(own.status, 0);
     assert_int_equal(unsetenv(WEIR_ENV_CONTROL_ID), 0);
     gateway_vanish(&peer);
-    at.remote = NULL;
-    place_close(&at);
+    place_close(&own.at);
+}
+
+static void main_waits_for_the_next_gateway_and_ends_by_signal(void **state)
+{
+    (void)state;
+    main_thread own = {.status = -1};
+    gateway peer;
+    place_open(&own.at);
+    main_thread_start(&own, &peer);
+    gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    gateway_create(&peer, own.at.uri, "null", true);
+    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    assert_int_equal(raise(SIGTERM), 0);
+    wr_thread_join(&own.thread);
+    assert_int_equal(own.status, 0);
+    (void)gateway_expect_reply(&peer, WR_REPLY_DETACHED);
+    gateway_vanish(&peer);
+    place_close(&own.at);
 }
 
 int main(void)
@@ -354,6 +379,7 @@ int main(void)
         cmocka_unit_test(main_explains_wrong_usage),
         cmocka_unit_test(main_fails_where_it_cannot_listen),
         cmocka_unit_test(launched_main_ends_with_its_module),
+        cmocka_unit_test(main_waits_for_the_next_gateway_and_ends_by_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the broker: links come and go, draining, closing, and the order of stopping.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker/broker_test.h"
+
+enum { SOURCE = 0, SINK = 1, OTHER = 2 };
+
+static weir_err link_default(test_net *net, size_t source, size_t sink)
+{
+    wr_queue_config config = WR_QUEUE_CONFIG_DEFAULT;
+    return wr_broker_link(net->broker, net->nodes[source], net->nodes[sink], config);
+}
+
+static weir_err unlink_nodes(test_net *net, size_t source, size_t sink)
+{
+    return wr_broker_unlink(net->broker, net->nodes[source], net->nodes[sink]);
+}
+
+static void broker_with_the_default_pool_comes_and_goes(void **state)
+{
+    (void)state;
+    wr_broker *broker = NULL;
+    assert_int_equal(wr_broker_create(0, &broker), WEIR_OK);
+    assert_non_null(wr_broker_pool(broker));
+    wr_broker_destroy(broker, false);
+    wr_broker_destroy(NULL, false);
+}
+
+static void second_link_between_two_nodes_is_refused(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_ERR_EXISTS);
+    assert_int_equal(link_default(net, SINK, SOURCE), WEIR_OK);
+    test_net_finish(net);
+}
+
+static void link_that_does_not_exist_is_not_found(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_ERR_NOT_FOUND);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    assert_int_equal(unlink_nodes(net, SINK, SOURCE), WEIR_ERR_NOT_FOUND);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_ERR_NOT_FOUND);
+    test_net_finish(net);
+}
+
+static void removed_link_gets_nothing_more_and_a_new_one_does(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    assert_int_equal(link_default(net, SOURCE, OTHER), WEIR_OK);
+    test_net_start(net);
+    test_net_flood(net, SOURCE, 2);
+    test_net_expect(net, SINK, 2);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    test_net_flood(net, SOURCE, 2);
+    test_sink_wait_count(&net->sinks[OTHER], 4);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    test_net_flood(net, SOURCE, 2);
+    test_sink_wait_count(&net->sinks[SINK], 4);
+    test_net_finish(net);
+}
+
+static void unlinking_drops_the_queue_of_a_sink_that_may_not_run(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    wr_link *link = wr_link_ref(test_net_link(net, SOURCE, SINK, 2, WR_WHEN_FULL_BLOCK));
+    test_net_flood(net, SOURCE, 7);
+    assert_true(wr_node_congested(net->nodes[SOURCE]));
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    assert_false(wr_node_congested(net->nodes[SOURCE]));
+    assert_true(wr_node_wait_drained(net->nodes[SINK], &link, 1, test_deadline()));
+    wr_mailbox_counts counts = wr_mailbox_count(&link->box);
+    assert_int_equal(counts.accepted, 7);
+    assert_int_equal(counts.dropped_closed, 7);
+    wr_link_unref(link);
+    test_net_finish(net);
+}
+
+static void unlinking_leaves_other_links_of_the_sink_alone(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    wr_link *gone = wr_link_ref(test_net_link(net, SOURCE, SINK, 16, WR_WHEN_FULL_BLOCK));
+    (void)test_net_link(net, OTHER, SINK, 16, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 5);
+    test_net_flood(net, OTHER, 5);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    assert_true(wr_node_wait_drained(net->nodes[SINK], &gone, 1, test_deadline()));
+    test_net_start(net);
+    test_net_expect(net, SINK, 5);
+    assert_int_equal(wr_mailbox_count(&gone->box).dropped_closed, 5);
+    wr_link_unref(gone);
+    test_net_finish(net);
+}
+
+static void node_may_be_linked_to_itself(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 1);
+    (void)test_net_link(net, SOURCE, SOURCE, 4, WR_WHEN_FULL_DROP_OLDEST);
+    test_net_start(net);
+    test_net_flood(net, SOURCE, 1);
+    test_net_expect(net, SOURCE, 1);
+    test_net_finish(net);
+}
+
+static void collect_link(void *user, const wr_link *link)
+{
+    const wr_link ***at = user;
+    *(*at)++ = link;
+}
+
+static void links_are_visited_in_the_order_of_adding(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    const wr_link *visited[3];
+    const wr_link **at = visited;
+    wr_link *first = test_net_link(net, SOURCE, OTHER, 4, WR_WHEN_FULL_BLOCK);
+    (void)test_net_link(net, SINK, OTHER, 4, WR_WHEN_FULL_BLOCK);
+    wr_link *last = test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    assert_int_equal(unlink_nodes(net, SINK, OTHER), WEIR_OK);
+    wr_broker_each_link(net->broker, collect_link, &at);
+    assert_int_equal(at - visited, 2);
+    assert_ptr_equal(visited[0], first);
+    assert_ptr_equal(visited[1], last);
+    test_net_finish(net);
+}
+
+/* ---- draining and closing ---- */
+
+static void drain_waits_until_everything_is_consumed(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(2, 3);
+    wr_link *one = test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    wr_link *two = test_net_link(net, OTHER, SINK, 4, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 1000);
+    test_net_flood(net, OTHER, 1000);
+    test_net_start(net);
+    assert_true(wr_broker_drain(net->broker, net->nodes[SINK], test_deadline()));
+    assert_int_equal(wr_mailbox_count(&one->box).delivered, 1000);
+    assert_int_equal(wr_mailbox_count(&two->box).delivered, 1000);
+    test_net_finish(net);
+}
+
+static void drain_gives_up_at_the_deadline(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    (void)test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 1);
+    assert_false(wr_broker_drain(net->broker, net->nodes[SINK], wr_clock_ns()));
+    test_net_start(net);
+    test_net_expect(net, SINK, 1);
+    test_net_finish(net);
+}
+
+static void drain_does_not_wait_for_an_absent_consumer(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    (void)test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 1);
+    wr_node_set_absent(net->nodes[SINK], true);
+    assert_false(wr_broker_drain(net->broker, net->nodes[SINK], test_deadline()));
+    wr_node_set_absent(net->nodes[SINK], false);
+    test_net_start(net);
+    assert_true(wr_broker_drain(net->broker, net->nodes[SINK], test_deadline()));
+    test_net_finish(net);
+}
+
+typedef struct drainer {
+    test_net *net;
+    bool drained;
+    wr_thread thread;
+} drainer;
+
+static void drain_sink(void *arg)
+{
+    drainer *d = arg;
+    d->drained = wr_broker_drain(d->net->broker, d->net->nodes[SINK], test_deadline());
+}
+
+static void consumer_that_becomes_absent_ends_the_drain(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    (void)test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 1);
+    drainer d = {.net = net};
+    assert_int_equal(wr_thread_start(&d.thread, "drain", drain_sink, &d), WEIR_OK);
+    uint64_t deadline = test_deadline();
+    while (atomic_load(&net->nodes[SINK]->waiters) == 0) {
+        assert_true(wr_clock_ns() < deadline);
+    }
+    wr_node_set_absent(net->nodes[SINK], true);
+    wr_thread_join(&d.thread);
+    assert_false(d.drained);
+    test_net_finish(net);
+}
+
+static void closed_node_refuses_and_counts(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    wr_link *link = test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 6);
+    uint64_t dropped;
+    assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
+                     WEIR_OK);
+    assert_int_equal(dropped, 6);
+    assert_false(wr_node_congested(net->nodes[SOURCE]));
+    test_net_flood(net, SOURCE, 10);
+    wr_mailbox_counts counts = wr_mailbox_count(&link->box);
+    assert_int_equal(counts.accepted, 16);
+    assert_int_equal(counts.dropped_closed, 16);
+    assert_int_equal(counts.queued, 0);
+    assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
+                     WEIR_OK);
+    assert_int_equal(dropped, 0);
+    test_net_finish(net);
+}
+
+/* What makes a publish that overlaps with a close visible again and again. */
+typedef struct flooder {
+    test_net *net;
+    atomic_bool stop;
+    uint64_t sent;
+    wr_thread thread;
+} flooder;
+
+static void flood_until_told(void *arg)
+{
+    flooder *f = arg;
+    while (!atomic_load(&f->stop)) {
+        test_net_flood(f->net, SOURCE, 8);
+        f->sent += 8;
+    }
+}
+
+static void nothing_stays_in_the_mailbox_of_a_node_closed_under_load(void **state)
+{
+    (void)state;
+    for (size_t round = 0; round < 300; round++) {
+        test_net *net = test_net_begin(1, 3);
+        wr_link *link = test_net_link(net, SOURCE, SINK, 4, WR_WHEN_FULL_BLOCK);
+        test_net_start(net);
+        flooder f = {.net = net};
+        assert_int_equal(wr_thread_start(&f.thread, "flood", flood_until_told, &f), WEIR_OK);
+        test_sink_wait(&net->sinks[SINK], &net->sinks[SINK].count, round % 50 + 1);
+        uint64_t dropped;
+        assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
+                         WEIR_OK);
+        assert_int_equal(wr_mailbox_queued(&link->box), 0);
+        assert_null(atomic_load(&net->nodes[SINK]->pending));
+        atomic_store(&f.stop, true);
+        wr_thread_join(&f.thread);
+        wr_mailbox_counts counts = wr_mailbox_count(&link->box);
+        assert_int_equal(counts.accepted, f.sent);
+        assert_int_equal(counts.queued, 0);
+        test_net_finish(net);
+    }
+}
+
+static void closing_keeps_links_and_removing_takes_them(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    const wr_link *visited[3];
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    assert_int_equal(link_default(net, SINK, OTHER), WEIR_OK);
+    assert_int_equal(link_default(net, SOURCE, OTHER), WEIR_OK);
+    uint64_t dropped;
+    assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
+                     WEIR_OK);
+    const wr_link **at = visited;
+    wr_broker_each_link(net->broker, collect_link, &at);
+    assert_int_equal(at - visited, 3);
+    assert_int_equal(wr_broker_remove(net->broker, net->nodes[SINK]), WEIR_OK);
+    at = visited;
+    wr_broker_each_link(net->broker, collect_link, &at);
+    assert_int_equal(at - visited, 1);
+    assert_ptr_equal(visited[0]->sink, net->nodes[OTHER]);
+    test_net_finish(net);
+}
+
+static void removed_node_is_freed_with_the_last_reference(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    assert_int_equal(link_default(net, SOURCE, SINK), WEIR_OK);
+    test_net_start(net);
+    test_net_flood(net, SOURCE, 3);
+    uint64_t dropped;
+    assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
+                     WEIR_OK);
+    assert_int_equal(wr_broker_remove(net->broker, net->nodes[SINK]), WEIR_OK);
+    net->count--;
+    wr_node_unref(net->nodes[SINK]);
+    /* The pool's thread may still hold its reference for a moment. */
+    test_sink_wait(&net->sinks[SINK], &net->sinks[SINK].released, 1);
+    test_net_finish(net);
+}
+
+/* ---- stopping order ---- */
+
+/* Order the nodes as listed in `given` and compare with `wanted`; both are strings of digits. */
+static void check_order(test_net *net, const char *given, const char *wanted)
+{
+    wr_node *nodes[TEST_NODES_MAX];
+    size_t count = strlen(given);
+    for (size_t i = 0; i < count; i++) {
+        nodes[i] = net->nodes[given[i] - '0'];
+    }
+    assert_int_equal(wr_broker_order(net->broker, nodes, count), WEIR_OK);
+    for (size_t i = 0; i < count; i++) {
+        assert_ptr_equal(nodes[i], net->nodes[wanted[i] - '0']);
+    }
+}
+
+static void link_pairs(test_net *net, const char *pairs)
+{
+    for (; pairs[0] != '\0'; pairs += pairs[2] == ' ' ? 3 : 2) {
+        assert_int_equal(link_default(net, (size_t)(pairs[0] - '0'), (size_t)(pairs[1] - '0')),
+                         WEIR_OK);
+    }
+}
+
+static void nodes_without_links_stop_in_their_given_order(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    check_order(net, "201", "201");
+    check_order(net, "", "");
+    test_net_finish(net);
+}
+
+static void sources_stop_before_what_they_feed(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 5);
+    link_pairs(net, "43 32 21 10 42");
+    check_order(net, "01234", "43210");
+    check_order(net, "43210", "43210");
+    test_net_finish(net);
+}
+
+static void both_arms_of_a_diamond_stop_before_its_end(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 4);
+    link_pairs(net, "31 32 10 20");
+    check_order(net, "0123", "3120");
+    test_net_finish(net);
+}
+
+static void cycle_stops_at_its_first_node(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    link_pairs(net, "01 12 20");
+    check_order(net, "012", "012");
+    check_order(net, "201", "201");
+    test_net_finish(net);
+}
+
+static void what_a_cycle_feeds_stops_after_the_cycle(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 6);
+    link_pairs(net, "12 21 20 54 43 34 41 55");
+    /* 5 feeds itself and the cycle 3-4, which feeds the cycle 1-2, which feeds 0. */
+    check_order(net, "012345", "534120");
+    test_net_finish(net);
+}
+
+static void links_to_nodes_that_are_not_listed_do_not_count(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 5);
+    link_pairs(net, "43 32 21 10");
+    check_order(net, "01234", "43210");
+    check_order(net, "13", "13"); /* the others still know a place from before */
+    check_order(net, "012", "210");
+    test_net_finish(net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(broker_with_the_default_pool_comes_and_goes),
+        cmocka_unit_test(second_link_between_two_nodes_is_refused),
+        cmocka_unit_test(link_that_does_not_exist_is_not_found),
+        cmocka_unit_test(removed_link_gets_nothing_more_and_a_new_one_does),
+        cmocka_unit_test(unlinking_drops_the_queue_of_a_sink_that_may_not_run),
+        cmocka_unit_test(unlinking_leaves_other_links_of_the_sink_alone),
+        cmocka_unit_test(node_may_be_linked_to_itself),
+        cmocka_unit_test(links_are_visited_in_the_order_of_adding),
+        cmocka_unit_test(drain_waits_until_everything_is_consumed),
+        cmocka_unit_test(drain_gives_up_at_the_deadline),
+        cmocka_unit_test(drain_does_not_wait_for_an_absent_consumer),
+        cmocka_unit_test(consumer_that_becomes_absent_ends_the_drain),
+        cmocka_unit_test(closed_node_refuses_and_counts),
+        cmocka_unit_test(nothing_stays_in_the_mailbox_of_a_node_closed_under_load),
+        cmocka_unit_test(closing_keeps_links_and_removing_takes_them),
+        cmocka_unit_test(removed_node_is_freed_with_the_last_reference),
+        cmocka_unit_test(nodes_without_links_stop_in_their_given_order),
+        cmocka_unit_test(sources_stop_before_what_they_feed),
+        cmocka_unit_test(both_arms_of_a_diamond_stop_before_its_end),
+        cmocka_unit_test(cycle_stops_at_its_first_node),
+        cmocka_unit_test(what_a_cycle_feeds_stops_after_the_cycle),
+        cmocka_unit_test(links_to_nodes_that_are_not_listed_do_not_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

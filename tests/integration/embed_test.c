@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The embedding API as a program of a user's has it: public headers and libraries only, and the
+ * modules of the build in $WEIR_BUILD_DIR. Each test runs in a folder of its own.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weir/gateway.h"
+
+#define DEADLINE_S 60
+#define TEXT_MAX 8192
+
+typedef struct place {
+    char folder[64];
+    char problems[TEXT_MAX]; /* one a line */
+    weir_gateway_options options;
+} place;
+
+static const char *build_dir(void)
+{
+    const char *dir = getenv("WEIR_BUILD_DIR");
+    return dir != NULL ? dir : ".";
+}
+
+static void note_problem(void *user, const char *text)
+{
+    place *at = user;
+    size_t used = strlen(at->problems);
+    (void)snprintf(at->problems + used, sizeof(at->problems) - used, "%s\n", text);
+}
+
+static int enter_place(void **state)
+{
+    place *at = calloc(1, sizeof(*at));
+    if (at == NULL) {
+        return -1;
+    }
+    (void)snprintf(at->folder, sizeof(at->folder), "/tmp/weir-embed-XXXXXX");
+    at->options = (weir_gateway_options)WEIR_GATEWAY_OPTIONS_INIT;
+    at->options.on_problem = note_problem;
+    at->options.user = at;
+    *state = at;
+    return mkdtemp(at->folder) == NULL ? -1 : chdir(at->folder);
+}
+
+/* Only what the tests write is there. */
+static int leave_place(void **state)
+{
+    place *at = *state;
+    (void)remove("gateway.json");
+    (void)remove("log.txt");
+    (void)remove("other.txt");
+    int result = chdir("/");
+    result += rmdir(at->folder);
+    free(at);
+    return result;
+}
+
+static void write_file(const char *name, const char *format, ...)
+{
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(file, format, args);
+    va_end(args);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void read_file(const char *name, char *text, size_t size)
+{
+    FILE *file = fopen(name, "r");
+    size_t got = file == NULL ? 0 : fread(text, 1, size - 1, file);
+    text[got] = '\0';
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
+/* hello_world -> logger. */
+static weir_gateway *create_from_file(place *at)
+{
+    write_file("gateway.json",
+               "{\"modules\": ["
+               "{\"name\": \"logger\", \"args\": {\"filename\": \"log.txt\"}, \"loader\": "
+               "{\"entrypoint\": {\"module.path\": \"%s/modules/logger/liblogger.so\"}}},"
+               "{\"name\": \"hello\", \"args\": {\"interval.ms\": 1}, \"loader\": {\"entrypoint\": "
+               "{\"module.path\": \"%s/modules/hello_world/libhello_world.so\"}}}],"
+               "\"links\": [{\"source\": \"hello\", \"sink\": \"logger\"}]}",
+               build_dir(), build_dir());
+    weir_gateway *gateway = NULL;
+    weir_err err = weir_gateway_create_from_file("gateway.json", &at->options, &gateway);
+    assert_string_equal(at->problems, "");
+    assert_int_equal(err, WEIR_OK);
+    return gateway;
+}
+
+static weir_err add_native(weir_gateway *gateway, const char *name, const char *library,
+                           const char *args)
+{
+    char json[TEXT_MAX];
+    (void)snprintf(json, sizeof(json),
+                   "{\"name\": \"%s\", \"args\": %s, \"loader\": {\"name\": \"native\", "
+                   "\"entrypoint\": {\"module.path\": \"%s/%s\"}}}",
+                   name, args, build_dir(), library);
+    return weir_gateway_add_module(gateway, json);
+}
+
+static weir_err add_link(weir_gateway *gateway, const char *source, const char *sink)
+{
+    char json[TEXT_MAX];
+    (void)snprintf(json, sizeof(json), "{\"source\": \"%s\", \"sink\": \"%s\"}", source, sink);
+    return weir_gateway_add_link(gateway, json);
+}
+
+/* Lists, as text to compare. */
+
+typedef struct listing {
+    char text[TEXT_MAX];
+    const char *source, *sink; /* of the link whose counters are wanted */
+    uint64_t delivered;
+} listing;
+
+static void append_module(void *user, const weir_module_info *info)
+{
+    listing *list = user;
+    size_t used = strlen(list->text);
+    (void)snprintf(list->text + used, sizeof(list->text) - used, "%s %s %s %" PRId64 "\n",
+                   info->name, info->loader, info->state, info->pid);
+}
+
+static void append_link(void *user, const weir_link_info *info)
+{
+    listing *list = user;
+    assert_int_equal(info->accepted,
+                     info->delivered + info->dropped_full + info->dropped_closed + info->queued);
+    size_t used = strlen(list->text);
+    (void)snprintf(list->text + used, sizeof(list->text) - used, "%s->%s\n", info->source,
+                   info->sink);
+    if (list->source != NULL && strcmp(info->source, list->source) == 0 &&
+        strcmp(info->sink, list->sink) == 0) {
+        list->delivered = info->delivered;
+    }
+}
+
+static void assert_modules(weir_gateway *gateway, const char *wanted)
+{
+    listing list = {.text = ""};
+    weir_gateway_modules(gateway, append_module, &list);
+    assert_string_equal(list.text, wanted);
+}
+
+static void assert_links(weir_gateway *gateway, const char *wanted)
+{
+    listing list = {.text = ""};
+    weir_gateway_links(gateway, append_link, &list);
+    assert_string_equal(list.text, wanted);
+}
+
+static uint64_t delivered(weir_gateway *gateway, const char *source, const char *sink)
+{
+    listing list = {.text = "", .source = source, .sink = sink};
+    weir_gateway_links(gateway, append_link, &list);
+    return list.delivered;
+}
+
+/* Until the link has delivered some messages more than now. */
+static void wait_for_flow(weir_gateway *gateway, const char *source, const char *sink)
+{
+    uint64_t before = delivered(gateway, source, sink);
+    const struct timespec pause = {.tv_nsec = 1000000};
+    time_t end = time(NULL) + DEADLINE_S;
+    while (delivered(gateway, source, sink) < before + 3) {
+        if (time(NULL) > end) {
+            fail_msg("no messages from %s to %s", source, sink);
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void gateway_from_a_file_runs_and_stops(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_modules(gateway, "logger native created 0\nhello native created 0\n");
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_ERR_STATE);
+    assert_modules(gateway, "logger native running 0\nhello native running 0\n");
+    assert_links(gateway, "hello->logger\n");
+    wait_for_flow(gateway, "hello", "logger");
+    assert_int_equal(weir_gateway_stop(gateway), WEIR_OK);
+    assert_int_equal(weir_gateway_stop(gateway), WEIR_OK);
+    assert_modules(gateway, "logger native stopped 0\nhello native stopped 0\n");
+    weir_gateway_destroy(gateway);
+
+    char log[TEXT_MAX];
+    read_file("log.txt", log, sizeof(log));
+    assert_non_null(strstr(log, "Log started"));
+    assert_non_null(strstr(log, "aGVsbG8gd29ybGQ="));
+}
+
+static void modules_and_links_come_and_go_while_messages_flow(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    wait_for_flow(gateway, "hello", "logger");
+
+    assert_int_equal(add_native(gateway, "other", "modules/logger/liblogger.so",
+                                "{\"filename\": \"other.txt\"}"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "hello", "other"), WEIR_OK);
+    assert_links(gateway, "hello->logger\nhello->other\n");
+    wait_for_flow(gateway, "hello", "other");
+
+    assert_int_equal(add_native(gateway, "flood", "tests/integration/libflood.so", "null"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "flood", "other"), WEIR_OK);
+    wait_for_flow(gateway, "flood", "other");
+    assert_modules(gateway, "logger native running 0\nhello native running 0\n"
+                            "other native running 0\nflood native running 0\n");
+
+    assert_int_equal(weir_gateway_remove_link(gateway, "flood", "other"), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_link(gateway, "flood", "other"), WEIR_ERR_NOT_FOUND);
+    assert_int_equal(weir_gateway_remove_module(gateway, "other"), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_module(gateway, "other"), WEIR_ERR_NOT_FOUND);
+    assert_links(gateway, "hello->logger\n");
+    wait_for_flow(gateway, "hello", "logger");
+    assert_int_equal(weir_gateway_stop(gateway), WEIR_OK);
+    weir_gateway_destroy(gateway);
+
+    char log[TEXT_MAX];
+    read_file("other.txt", log, sizeof(log));
+    assert_non_null(strstr(log, "Log started"));
+}
+
+static void removed_sink_of_a_flood_can_be_added_again(void **state)
+{
+    (void)state;
+    weir_gateway *gateway = NULL;
+    assert_int_equal(weir_gateway_create(NULL, &gateway), WEIR_OK);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    assert_int_equal(add_native(gateway, "flood", "tests/integration/libflood.so", "null"),
+                     WEIR_OK);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(add_native(gateway, "swallow", "tests/integration/libswallow.so", "null"),
+                         WEIR_OK);
+        assert_int_equal(add_link(gateway, "flood", "swallow"), WEIR_OK);
+        wait_for_flow(gateway, "flood", "swallow");
+        assert_int_equal(weir_gateway_remove_module(gateway, "swallow"), WEIR_OK);
+    }
+    weir_gateway_destroy(gateway);
+}
+
+static void link_from_every_module_holds_for_later_ones(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    assert_int_equal(add_native(gateway, "sink", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "*", "sink"), WEIR_OK);
+    assert_int_equal(add_native(gateway, "flood", "tests/integration/libflood.so", "null"),
+                     WEIR_OK);
+    wait_for_flow(gateway, "hello", "sink");
+    wait_for_flow(gateway, "flood", "sink");
+    assert_int_equal(weir_gateway_remove_link(gateway, "*", "sink"), WEIR_OK);
+    assert_links(gateway, "hello->logger\n");
+    weir_gateway_destroy(gateway);
+}
+
+static void isolated_module_is_listed_with_its_process(void **state)
+{
+    place *at = *state;
+    weir_gateway *gateway = create_from_file(at);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    char json[TEXT_MAX];
+    (void)snprintf(json, sizeof(json),
+                   "{\"name\": \"pass\", \"isolation\": \"process\", \"loader\": "
+                   "{\"entrypoint\": {\"module.path\": \"%s/tests/integration/libpass.so\"}}}",
+                   build_dir());
+    assert_int_equal(weir_gateway_add_module(gateway, json), WEIR_OK);
+    assert_int_equal(add_link(gateway, "hello", "pass"), WEIR_OK);
+    assert_int_equal(add_link(gateway, "pass", "logger"), WEIR_OK);
+    wait_for_flow(gateway, "pass", "logger");
+    listing list = {.text = ""};
+    weir_gateway_modules(gateway, append_module, &list);
+    const char *line = strstr(list.text, "pass native running ");
+    assert_non_null(line);
+    assert_true(strtol(line + strlen("pass native running "), NULL, 10) > 0);
+    assert_int_equal(weir_gateway_remove_module(gateway, "pass"), WEIR_OK);
+    wait_for_flow(gateway, "hello", "logger");
+    weir_gateway_destroy(gateway);
+}
+
+static void mistakes_in_a_file_are_reported_to_the_program(void **state)
+{
+    place *at = *state;
+    write_file("gateway.json", "{\n\"modules\": [],\n\"linkz\": []}");
+    weir_gateway *gateway = NULL;
+    assert_int_equal(weir_gateway_create_from_file("gateway.json", &at->options, &gateway),
+                     WEIR_ERR_CONFIG);
+    assert_null(gateway);
+    assert_string_equal(at->problems,
+                        "gateway.json:3:1: linkz: unknown key (did you mean \"links\"?)\n");
+    assert_int_equal(weir_gateway_check("gateway.json", &at->options), WEIR_ERR_CONFIG);
+}
+
+static void module_that_fails_to_create_is_reported_to_the_program(void **state)
+{
+    place *at = *state;
+    write_file("gateway.json",
+               "{\"modules\": [{\"name\": \"logger\", \"args\": {\"filename\": \".\"}, "
+               "\"loader\": {\"entrypoint\": {\"module.path\": "
+               "\"%s/modules/logger/liblogger.so\"}}}]}",
+               build_dir());
+    weir_gateway *gateway = NULL;
+    assert_int_not_equal(weir_gateway_create_from_file("gateway.json", &at->options, &gateway),
+                         WEIR_OK);
+    assert_null(gateway);
+    assert_non_null(strstr(at->problems, "gateway.json:1:14: modules[0]: module \"logger\""));
+}
+
+static void wrong_changes_at_run_time_are_refused_and_change_nothing(void **state)
+{
+    place *at = *state;
+    weir_gateway *gateway = create_from_file(at);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    assert_int_equal(weir_gateway_add_module(gateway, "{\"name\": 5}"), WEIR_ERR_CONFIG);
+    assert_non_null(strstr(at->problems, "name: expected a string"));
+    assert_int_equal(add_native(gateway, "hello", "tests/integration/libpass.so", "null"),
+                     WEIR_ERR_EXISTS);
+    assert_non_null(strstr(at->problems, "there is a module of this name already"));
+    assert_int_not_equal(add_native(gateway, "bad", "modules/hello_world/libhello_world.so", "7"),
+                         WEIR_OK);
+    assert_non_null(strstr(at->problems, "\"bad\" cannot be created: "));
+    assert_int_not_equal(add_native(gateway, "bad", "tests/integration/libundefined.so", "null"),
+                         WEIR_OK);
+    assert_non_null(strstr(at->problems, "function_that_exists_nowhere"));
+    assert_int_equal(add_link(gateway, "hello", "nobody"), WEIR_ERR_NOT_FOUND);
+    assert_int_equal(add_link(gateway, "hello", "logger"), WEIR_ERR_EXISTS);
+    assert_int_equal(weir_gateway_add_link(gateway, "[]"), WEIR_ERR_CONFIG);
+    assert_int_equal(weir_gateway_remove_module(gateway, "nobody"), WEIR_ERR_NOT_FOUND);
+    assert_int_equal(weir_gateway_remove_link(gateway, "logger", "hello"), WEIR_ERR_NOT_FOUND);
+    assert_modules(gateway, "logger native running 0\nhello native running 0\n");
+    assert_links(gateway, "hello->logger\n");
+    wait_for_flow(gateway, "hello", "logger");
+    weir_gateway_destroy(gateway);
+}
+
+static void gateway_that_was_never_started_can_be_destroyed(void **state)
+{
+    weir_gateway_destroy(create_from_file(*state));
+    weir_gateway *gateway = NULL;
+    assert_int_equal(weir_gateway_create(NULL, &gateway), WEIR_OK);
+    weir_gateway_destroy(gateway);
+    weir_gateway_destroy(NULL);
+}
+
+#define TEST_IN_PLACE(test) cmocka_unit_test_setup_teardown(test, enter_place, leave_place)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_IN_PLACE(gateway_from_a_file_runs_and_stops),
+        TEST_IN_PLACE(modules_and_links_come_and_go_while_messages_flow),
+        TEST_IN_PLACE(removed_sink_of_a_flood_can_be_added_again),
+        TEST_IN_PLACE(link_from_every_module_holds_for_later_ones),
+        TEST_IN_PLACE(isolated_module_is_listed_with_its_process),
+        TEST_IN_PLACE(mistakes_in_a_file_are_reported_to_the_program),
+        TEST_IN_PLACE(module_that_fails_to_create_is_reported_to_the_program),
+        TEST_IN_PLACE(wrong_changes_at_run_time_are_refused_and_change_nothing),
+        TEST_IN_PLACE(gateway_that_was_never_started_can_be_destroyed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
