@@ -98,6 +98,12 @@ WEIR_API bool weir_message_next(const weir_message *msg, weir_property_iter *ite
 /** The wire image, borrowed: `*size` bytes that weir_message_decode accepts. Any thread. */
 WEIR_API const void *weir_message_image(const weir_message *msg, size_t *size);
 
+/**
+ * Was this message sent before, to this module's process or to one that died? Then the module may
+ * have seen it already. Never true where the peer does not acknowledge. Any thread.
+ */
+WEIR_API bool weir_message_redelivered(const weir_message *msg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -409,9 +409,7 @@ void weir_gateway_destroy(weir_gateway *gateway)
         wr_instance_destroy(gateway->instances[i]);
     }
     wr_loop_destroy(gateway->loop);
-    if (gateway->folder != NULL) {
-        wr_file_remove(gateway->folder);
-    }
+    wr_folder_remove_private(gateway->folder);
     for (size_t i = 0; i < gateway->star_count; i++) {
         free(gateway->stars[i].sink);
     }

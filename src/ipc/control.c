@@ -24,10 +24,8 @@
 #define EXTENSION_HEADER_SIZE 3u
 #define ENTRY_HEADER_SIZE 2u
 #define U32_SIZE 4u
-
-/* Reserved for a request and a reply that show that the module's thread is alive. */
-#define TYPE_HEARTBEAT_REQUEST 5u
-#define TYPE_HEARTBEAT_REPLY 6u
+#define U64_SIZE 8u
+#define POSITION_SIZE (3 * U64_SIZE)
 
 const char *wr_control_type_name(wr_control_type type)
 {
@@ -40,6 +38,12 @@ const char *wr_control_type_name(wr_control_type type)
         return "start";
     case WR_CONTROL_DESTROY:
         return "destroy";
+    case WR_CONTROL_HEARTBEAT:
+        return "heartbeat";
+    case WR_CONTROL_HEARTBEAT_REPLY:
+        return "heartbeat reply";
+    case WR_CONTROL_ACKNOWLEDGE:
+        return "acknowledge";
     }
     return "unknown";
 }
@@ -52,13 +56,38 @@ static bool has_extension(const wr_control_message *message)
            (message->type == WR_CONTROL_CREATE || message->type == WR_CONTROL_REPLY);
 }
 
+static bool is_id(const wr_id *id)
+{
+    static const wr_id none;
+    return memcmp(id, &none, sizeof(none)) != 0;
+}
+
+static bool has_position(const wr_extension *extension)
+{
+    return (extension->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+/* Messages whose body is one number. */
+static bool is_count(wr_control_type type)
+{
+    return type == WR_CONTROL_HEARTBEAT || type == WR_CONTROL_HEARTBEAT_REPLY ||
+           type == WR_CONTROL_ACKNOWLEDGE;
+}
+
+static size_t entry_size(bool said, size_t size)
+{
+    return said ? ENTRY_HEADER_SIZE + size : 0;
+}
+
 static size_t extension_size(const wr_extension *extension)
 {
-    size_t size = EXTENSION_HEADER_SIZE;
-    size += extension->features != 0 ? ENTRY_HEADER_SIZE + U32_SIZE : 0;
-    size += extension->message_limit != 0 ? ENTRY_HEADER_SIZE + U32_SIZE : 0;
     size_t reason = strlen(extension->reason);
-    return size + (reason > 0 ? ENTRY_HEADER_SIZE + reason : 0);
+    return EXTENSION_HEADER_SIZE + entry_size(extension->features != 0, U32_SIZE) +
+           entry_size(extension->message_limit != 0, U32_SIZE) + entry_size(reason > 0, reason) +
+           entry_size(extension->window != 0, U32_SIZE) +
+           entry_size(is_id(&extension->session), WR_ID_SIZE) +
+           entry_size(is_id(&extension->instance), WR_ID_SIZE) +
+           entry_size(has_position(extension), POSITION_SIZE);
 }
 
 static weir_err body_size(const wr_control_message *message, size_t *size)
@@ -66,6 +95,8 @@ static weir_err body_size(const wr_control_message *message, size_t *size)
     *size = 0;
     if (message->type == WR_CONTROL_REPLY) {
         *size = STATUS_SIZE;
+    } else if (is_count(message->type)) {
+        *size = U64_SIZE;
     }
     if (message->type != WR_CONTROL_CREATE) {
         return WEIR_OK;
@@ -81,7 +112,7 @@ static weir_err body_size(const wr_control_message *message, size_t *size)
 
 static weir_err check_encodable(const wr_control_message *message)
 {
-    if (message->type < WR_CONTROL_CREATE || message->type > WR_CONTROL_DESTROY) {
+    if (message->type < WR_CONTROL_CREATE || message->type > WR_CONTROL_ACKNOWLEDGE) {
         return WEIR_ERR_INVALID;
     }
     if (message->type == WR_CONTROL_CREATE && (message->uri == NULL || message->args == NULL)) {
@@ -116,10 +147,18 @@ static void append_sized_text(wr_buffer *out, const char *text)
     wr_buffer_append(out, text, size);
 }
 
+static void append_u64(wr_buffer *out, uint64_t value)
+{
+    wr_buffer_append_u32(out, (uint32_t)(value >> 32));
+    wr_buffer_append_u32(out, (uint32_t)value);
+}
+
 static void append_body(wr_buffer *out, const wr_control_message *message)
 {
     if (message->type == WR_CONTROL_REPLY) {
         wr_buffer_append_u8(out, message->status);
+    } else if (is_count(message->type)) {
+        append_u64(out, message->count);
     }
     if (message->type == WR_CONTROL_CREATE) {
         wr_buffer_append_u8(out, WR_CONTROL_MESSAGE_VERSION);
@@ -139,6 +178,24 @@ static void append_u32_entry(wr_buffer *out, wr_extension_type type, uint32_t va
     }
 }
 
+static void append_id_entry(wr_buffer *out, wr_extension_type type, const wr_id *id)
+{
+    if (is_id(id)) {
+        wr_buffer_append_u8(out, (uint8_t)type);
+        wr_buffer_append_u8(out, WR_ID_SIZE);
+        wr_buffer_append(out, id->bytes, WR_ID_SIZE);
+    }
+}
+
+static void append_position(wr_buffer *out, const wr_position *position)
+{
+    wr_buffer_append_u8(out, WR_EXTENSION_POSITION);
+    wr_buffer_append_u8(out, POSITION_SIZE);
+    append_u64(out, position->received);
+    append_u64(out, position->first);
+    append_u64(out, position->sent);
+}
+
 static void append_extension(wr_buffer *out, const wr_extension *extension)
 {
     wr_buffer_append_u8(out, EXTENSION_0);
@@ -151,6 +208,12 @@ static void append_extension(wr_buffer *out, const wr_extension *extension)
         wr_buffer_append_u8(out, WR_EXTENSION_REASON);
         wr_buffer_append_u8(out, (uint8_t)reason);
         wr_buffer_append(out, extension->reason, reason);
+    }
+    append_u32_entry(out, WR_EXTENSION_WINDOW, extension->window);
+    append_id_entry(out, WR_EXTENSION_SESSION, &extension->session);
+    append_id_entry(out, WR_EXTENSION_INSTANCE, &extension->instance);
+    if (has_position(extension)) {
+        append_position(out, &extension->position);
     }
 }
 
@@ -248,15 +311,48 @@ static weir_err take_sized_text(cursor *from, const char *what, const char **tex
     return WEIR_OK;
 }
 
+static weir_err expect_length(const cursor *from, size_t length, const char *what, size_t expected)
+{
+    if (length == expected) {
+        return WEIR_OK;
+    }
+    return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
+                        "byte %zu: extension entry %s has %zu bytes, expected %zu", from->at, what,
+                        length, expected);
+}
+
 static weir_err decode_u32_entry(const cursor *from, size_t length, const char *what,
                                  uint32_t *value)
 {
-    if (length != U32_SIZE) {
-        return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: extension entry %s has %zu bytes, expected %u", from->at,
-                            what, length, U32_SIZE);
+    weir_err err = expect_length(from, length, what, U32_SIZE);
+    if (err == WEIR_OK) {
+        *value = wr_get_u32(from->image + from->at);
     }
-    *value = wr_get_u32(from->image + from->at);
+    return err;
+}
+
+static weir_err decode_id(const cursor *from, size_t length, const char *what, wr_id *id)
+{
+    weir_err err = expect_length(from, length, what, WR_ID_SIZE);
+    if (err == WEIR_OK) {
+        memcpy(id->bytes, from->image + from->at, WR_ID_SIZE);
+    }
+    return err;
+}
+
+static weir_err decode_position(const cursor *from, size_t length, wr_position *position)
+{
+    weir_err err = expect_length(from, length, "position", POSITION_SIZE);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    const uint8_t *at = from->image + from->at;
+    *position = (wr_position){wr_get_u64(at), wr_get_u64(at + U64_SIZE),
+                              wr_get_u64(at + 2 * (size_t)U64_SIZE)};
+    if (position->first > position->sent) {
+        return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
+                            "byte %zu: extension entry position: first is after sent", from->at);
+    }
     return WEIR_OK;
 }
 
@@ -270,6 +366,30 @@ static weir_err decode_reason(const cursor *from, size_t length, wr_extension *e
     memcpy(extension->reason, text, length);
     extension->reason[length] = '\0';
     return WEIR_OK;
+}
+
+/* Types that we do not know are skipped. */
+static weir_err decode_value(const cursor *from, uint8_t type, size_t length,
+                             wr_extension *extension)
+{
+    switch (type) {
+    case WR_EXTENSION_FEATURES:
+        return decode_u32_entry(from, length, "features", &extension->features);
+    case WR_EXTENSION_MESSAGE_LIMIT:
+        return decode_u32_entry(from, length, "message limit", &extension->message_limit);
+    case WR_EXTENSION_REASON:
+        return decode_reason(from, length, extension);
+    case WR_EXTENSION_WINDOW:
+        return decode_u32_entry(from, length, "window", &extension->window);
+    case WR_EXTENSION_SESSION:
+        return decode_id(from, length, "session", &extension->session);
+    case WR_EXTENSION_INSTANCE:
+        return decode_id(from, length, "instance", &extension->instance);
+    case WR_EXTENSION_POSITION:
+        return decode_position(from, length, &extension->position);
+    default:
+        return WEIR_OK;
+    }
 }
 
 static weir_err decode_entry(cursor *from, wr_extension *extension)
@@ -286,13 +406,7 @@ static weir_err decode_entry(cursor *from, wr_extension *extension)
     if (err != WEIR_OK) {
         return err;
     }
-    if (type == WR_EXTENSION_FEATURES) {
-        err = decode_u32_entry(from, length, "features", &extension->features);
-    } else if (type == WR_EXTENSION_MESSAGE_LIMIT) {
-        err = decode_u32_entry(from, length, "message limit", &extension->message_limit);
-    } else if (type == WR_EXTENSION_REASON) {
-        err = decode_reason(from, length, extension);
-    }
+    err = decode_value(from, type, length, extension);
     from->at += length;
     return err;
 }
@@ -336,6 +450,16 @@ static weir_err decode_reply(cursor *from, wr_control_message *message)
     return err == WEIR_OK ? decode_extension(from, &message->extension) : err;
 }
 
+static weir_err decode_count(cursor *from, wr_control_message *message)
+{
+    weir_err err = need(from, U64_SIZE, "a number");
+    if (err == WEIR_OK) {
+        message->count = wr_get_u64(from->image + from->at);
+        from->at += U64_SIZE;
+    }
+    return err;
+}
+
 static weir_err decode_body(cursor *from, uint8_t type, wr_control_message *message)
 {
     switch (type) {
@@ -346,10 +470,10 @@ static weir_err decode_body(cursor *from, uint8_t type, wr_control_message *mess
     case WR_CONTROL_START:
     case WR_CONTROL_DESTROY:
         return WEIR_OK;
-    case TYPE_HEARTBEAT_REQUEST:
-    case TYPE_HEARTBEAT_REPLY:
-        return wr_error_set(from->error, WEIR_ERR_UNSUPPORTED,
-                            "byte 3: type %u, a heartbeat, which was not agreed", type);
+    case WR_CONTROL_HEARTBEAT:
+    case WR_CONTROL_HEARTBEAT_REPLY:
+    case WR_CONTROL_ACKNOWLEDGE:
+        return decode_count(from, message);
     default:
         return wr_error_set(from->error, WEIR_ERR_UNSUPPORTED, "byte 3: unknown type %u", type);
     }

@@ -237,16 +237,69 @@ static void types_that_we_do_not_speak_are_unsupported(void **state)
 {
     (void)state;
     for (unsigned type = 0; type <= UINT8_MAX; type++) {
-        if (type < WR_CONTROL_CREATE || type > WR_CONTROL_DESTROY) {
+        if (type < WR_CONTROL_CREATE || type > WR_CONTROL_ACKNOWLEDGE) {
             assert_byte_refused(start, sizeof(start), 3, (uint8_t)type, WEIR_ERR_UNSUPPORTED);
         }
     }
+}
+
+static void messages_with_a_number_have_the_documented_bytes(void **state)
+{
+    (void)state;
+    const uint8_t expected[] = {0xa1, 0x6c, 1, 7, 0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8};
+    wr_control_message acknowledge = {.type = WR_CONTROL_ACKNOWLEDGE,
+                                      .count = 0x0102030405060708u};
+    wr_buffer buffer = WR_BUFFER_INIT;
+    assert_int_equal(WEIR_OK, wr_control_encode(&acknowledge, &buffer));
+    assert_int_equal(sizeof(expected), buffer.size);
+    assert_memory_equal(expected, buffer.data, buffer.size);
+    wr_control_message back = decode(expected, sizeof(expected));
+    assert_int_equal(WR_CONTROL_ACKNOWLEDGE, back.type);
+    assert_true(back.count == acknowledge.count);
     wr_control_message message;
-    wr_error error = {0};
-    const uint8_t heartbeat[] = {0xa1, 0x6c, 1, 5, 0, 0, 0, 8};
-    assert_int_equal(WEIR_ERR_UNSUPPORTED,
-                     wr_control_decode(heartbeat, sizeof(heartbeat), &message, &error));
-    assert_string_equal("byte 3: type 5, a heartbeat, which was not agreed", wr_error_text(&error));
+    for (size_t cut = 8; cut < sizeof(expected); cut++) {
+        uint8_t shorter[sizeof(expected)];
+        memcpy(shorter, expected, sizeof(expected));
+        shorter[7] = (uint8_t)cut;
+        assert_int_equal(WEIR_ERR_PROTOCOL, wr_control_decode(shorter, cut, &message, NULL));
+    }
+    wr_buffer_deinit(&buffer);
+}
+
+static void a_session_survives_encoding_and_decoding(void **state)
+{
+    (void)state;
+    wr_control_message reply = {.type = WR_CONTROL_REPLY,
+                                .extension = {.present = true,
+                                              .features = WR_FEATURE_ACKNOWLEDGE,
+                                              .window = 77,
+                                              .position = {1, 1ull << 40, (1ull << 40) + 5}}};
+    memset(&reply.extension.session, 0xab, sizeof(reply.extension.session));
+    memset(&reply.extension.instance, 0xcd, sizeof(reply.extension.instance));
+    wr_buffer buffer = WR_BUFFER_INIT;
+    assert_int_equal(WEIR_OK, wr_control_encode(&reply, &buffer));
+    wr_control_message back = decode((const uint8_t *)buffer.data, buffer.size);
+    assert_int_equal(77, back.extension.window);
+    assert_memory_equal(&reply.extension.session, &back.extension.session, WR_ID_SIZE);
+    assert_memory_equal(&reply.extension.instance, &back.extension.instance, WR_ID_SIZE);
+    assert_memory_equal(&reply.extension.position, &back.extension.position,
+                        sizeof(reply.extension.position));
+    wr_buffer_deinit(&buffer);
+}
+
+static void a_position_whose_first_is_after_sent_is_refused(void **state)
+{
+    (void)state;
+    wr_control_message reply = {.type = WR_CONTROL_REPLY,
+                                .extension = {.present = true,
+                                              .features = WR_FEATURE_ACKNOWLEDGE,
+                                              .position = {0, 6, 5}}};
+    wr_buffer buffer = WR_BUFFER_INIT;
+    assert_int_equal(WEIR_OK, wr_control_encode(&reply, &buffer));
+    wr_control_message message;
+    assert_int_equal(WEIR_ERR_PROTOCOL,
+                     wr_control_decode(buffer.data, buffer.size, &message, NULL));
+    wr_buffer_deinit(&buffer);
 }
 
 static void create_with_other_versions_is_unsupported(void **state)
@@ -305,7 +358,7 @@ static void incomplete_message_is_not_encoded(void **state)
     wr_buffer buffer = WR_BUFFER_INIT;
     wr_control_message wrong = {.type = WR_CONTROL_CREATE, .uri = "ipc://msg"};
     assert_int_equal(WEIR_ERR_INVALID, wr_control_encode(&wrong, &buffer));
-    wrong = (wr_control_message){.type = (wr_control_type)5};
+    wrong = (wr_control_message){.type = (wr_control_type)8};
     assert_int_equal(WEIR_ERR_INVALID, wr_control_encode(&wrong, &buffer));
     wrong = (wr_control_message){.type = WR_CONTROL_REPLY, .extension = {.present = true}};
     memset(wrong.extension.reason, 'x', sizeof(wrong.extension.reason));
@@ -336,6 +389,9 @@ int main(void)
         cmocka_unit_test(every_truncation_of_a_create_is_refused),
         cmocka_unit_test(wrong_header_bytes_are_refused),
         cmocka_unit_test(types_that_we_do_not_speak_are_unsupported),
+        cmocka_unit_test(messages_with_a_number_have_the_documented_bytes),
+        cmocka_unit_test(a_session_survives_encoding_and_decoding),
+        cmocka_unit_test(a_position_whose_first_is_after_sent_is_refused),
         cmocka_unit_test(create_with_other_versions_is_unsupported),
         cmocka_unit_test(texts_of_create_must_end_in_their_only_nul),
         cmocka_unit_test(bytes_after_start_and_destroy_are_ignored),

@@ -35,6 +35,7 @@ struct weir_message {
     uint32_t property_count;
     uint32_t content_at;
     uint32_t content_size;
+    bool redelivered; /* set before the message is shared */
     _Alignas(8) unsigned char image[];
 };
 
@@ -49,6 +50,7 @@ weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
     }
     atomic_init(&msg->references, 1);
     msg->size = (uint32_t)size;
+    msg->redelivered = false;
     *image = msg->image;
     *out = msg;
     return WEIR_OK;
@@ -446,4 +448,14 @@ const void *weir_message_image(const weir_message *msg, size_t *size)
 {
     *size = msg->size;
     return msg->image;
+}
+
+bool weir_message_redelivered(const weir_message *msg)
+{
+    return msg->redelivered;
+}
+
+void wr_message_mark_redelivered(weir_message *msg)
+{
+    msg->redelivered = true;
 }

@@ -26,4 +26,7 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_seal(weir_message *msg, wr_e
 /* Add `count` references at once. */
 WR_SHARED void wr_message_ref_many(weir_message *msg, size_t count);
 
+/* Mark a message that was just received and is nobody else's yet: see weir_message_redelivered. */
+WR_SHARED void wr_message_mark_redelivered(weir_message *msg);
+
 #endif

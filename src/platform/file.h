@@ -23,5 +23,7 @@ WR_SHARED void wr_file_remove(const char *path);
  * (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and usable).
  * `*path` is absolute and the caller's to free. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(char **path, wr_error *error);
+/* Remove such a folder and the files in it; harmless when there is none. NULL is allowed. */
+WR_SHARED void wr_folder_remove_private(const char *path);
 
 #endif

@@ -40,9 +40,27 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
 }
 
+/* What it acknowledged before its end need not be sent again. */
+static void read_last_acknowledgements(wr_proxy *proxy)
+{
+    wr_sp_frame frame;
+    wr_control_message message;
+    while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
+        if (wr_control_decode(frame.data, frame.size, &message, NULL) == WEIR_OK &&
+            message.type == WR_CONTROL_ACKNOWLEDGE &&
+            wr_proxy_acknowledge(proxy, message.count) != WEIR_OK) {
+            return;
+        }
+    }
+}
+
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_proxy_read_rest(proxy);
+    if (proxy->channel != NULL) {
+        read_last_acknowledgements(proxy);
+    }
     wr_proxy_disconnect(proxy);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
@@ -73,7 +91,7 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         wr_watch_set(proxy->control_watch, WR_POLL_READ | WR_POLL_WRITE);
         return true;
     }
-    if (err != WEIR_OK) {
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
         wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
                wr_control_type_name(message->type), weir_err_text(err));
     }
@@ -106,6 +124,13 @@ static bool choose_message_path(wr_proxy *proxy)
     return proxy->message_path != NULL;
 }
 
+static void get_position(wr_proxy *proxy, wr_position *position)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    *position = (wr_position){proxy->received, proxy->window.base, proxy->window.sent};
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
 static void send_create(wr_proxy *proxy)
 {
     wr_buffer uri = WR_BUFFER_INIT;
@@ -114,8 +139,14 @@ static void send_create(wr_proxy *proxy)
         .type = WR_CONTROL_CREATE,
         .uri = uri.data,
         .args = proxy->options.args,
-        .extension = {.present = true, .message_limit = WR_MESSAGE_LIMIT_DEFAULT},
+        .extension = {.present = true,
+                      .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
+                      .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
+                      .window = WR_WINDOW_MESSAGES,
+                      .session = proxy->session,
+                      .instance = proxy->instance},
     };
+    get_position(proxy, &create.extension.position);
     if (proxy->options.message_limit != 0) {
         create.extension.message_limit = (uint32_t)proxy->options.message_limit;
     }
@@ -163,10 +194,55 @@ static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
     wr_mutex_unlock(&proxy->tx_lock);
 }
 
+/* The remote's side of where both stand: its messages continue, or a new instance begins. */
+static void agree_received(wr_proxy *proxy, const wr_extension *extension)
+{
+    bool same = memcmp(&proxy->instance, &extension->instance, sizeof(wr_id)) == 0;
+    if (!same) {
+        proxy->instance = extension->instance;
+        proxy->received = extension->position.first;
+    } else if (extension->position.first > proxy->received) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
+               (unsigned long long)(extension->position.first - proxy->received));
+        proxy->received = extension->position.first;
+    }
+    proxy->told = proxy->received;
+    proxy->redelivered_end = extension->position.sent;
+}
+
+/* Find out what comes first on the new message channel. False: the peer's account is impossible. */
+static bool agree(wr_proxy *proxy, const wr_extension *extension)
+{
+    proxy->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    bool acknowledged = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    wr_position mine;
+    get_position(proxy, &mine);
+    if (acknowledged) {
+        if (extension->position.received > mine.sent ||
+            wr_proxy_acknowledge(proxy, extension->position.received) != WEIR_OK) {
+            wr_proxy_lose(proxy, "it says that it processed more messages than were sent");
+            return false;
+        }
+        agree_received(proxy, extension);
+    }
+    get_position(proxy, &mine);
+    if (mine.sent > mine.first) {
+        uint64_t again = mine.sent - mine.first;
+        atomic_fetch_add(&proxy->redelivered, again);
+        wr_log(proxy->node->name, WEIR_LOG_INFO, "%llu messages are sent again",
+               (unsigned long long)again);
+    }
+    wr_proxy_rewind(proxy, acknowledged);
+    return true;
+}
+
 static void on_created(wr_proxy *proxy, const wr_extension *extension)
 {
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    if (!agree(proxy, extension)) {
+        return;
     }
     set_peer_limit(proxy, extension);
     wr_proxy_set_state(proxy, WR_PROXY_ATTACHING);
@@ -205,6 +281,29 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
     }
 }
 
+/* Before the message channel is open, the answer to create says it all. */
+static void on_acknowledge(wr_proxy *proxy, uint64_t count)
+{
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    if ((state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING) &&
+        wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
+        wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
+    } else if (state == WR_PROXY_STOPPING) {
+        wr_proxy_continue_stop(proxy);
+    }
+}
+
+void wr_proxy_tell(wr_proxy *proxy)
+{
+    if (proxy->control == NULL || proxy->told == proxy->received ||
+        (proxy->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+        return;
+    }
+    proxy->told = proxy->received;
+    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
+                                                             .count = proxy->received});
+}
+
 /* False: the connection is gone. */
 static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
@@ -217,6 +316,8 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
         on_reply(proxy, &message);
+    } else if (message.type == WR_CONTROL_ACKNOWLEDGE) {
+        on_acknowledge(proxy, message.count);
     } else {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
                wr_control_type_name(message.type));

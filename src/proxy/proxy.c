@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "platform/clock.h"
-#include "platform/file.h"
+#include "platform/random.h"
 #include "proxy/proxy_internal.h"
 
 wr_proxy_state wr_proxy_get_state(const wr_proxy *proxy)
@@ -60,6 +60,11 @@ static void watch_control_folder(wr_proxy *proxy)
         proxy->folder_watch = NULL;
     }
     free(folder);
+}
+
+uint64_t wr_proxy_redelivered(const wr_proxy *proxy)
+{
+    return atomic_load(&proxy->redelivered);
 }
 
 static void on_exit_of_process(void *arg, const wr_process_exit *result)
@@ -126,6 +131,12 @@ static void end_process(wr_proxy *proxy)
 
 static void finish_stop(wr_proxy *proxy)
 {
+    uint64_t lost = wr_proxy_unacknowledged(proxy);
+    if (lost > 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "%llu messages were sent and not acknowledged: whether they arrived is not known",
+               (unsigned long long)lost);
+    }
     wr_timer_close(proxy->timer);
     wr_folder_watch_close(proxy->folder_watch);
     proxy->timer = NULL;
@@ -143,6 +154,9 @@ void wr_proxy_continue_stop(wr_proxy *proxy)
         if (!wr_proxy_flush(proxy)) {
             wr_proxy_on_write_task(&proxy->write_task);
             return;
+        }
+        if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
+            return; /* until an acknowledgement makes room */
         }
         proxy->destroy_sent =
             wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
@@ -193,6 +207,7 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
 static void destroy(wr_proxy *proxy)
 {
     free(proxy->message_path);
+    wr_window_deinit(&proxy->window);
     wr_cond_deinit(&proxy->stop_done);
     wr_mutex_deinit(&proxy->stop_lock);
     wr_mutex_deinit(&proxy->tx_lock);
@@ -228,6 +243,7 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->node = node;
     proxy->loop = loop;
     proxy->retry_ms = 1;
+    wr_random_fill(&proxy->session, sizeof(proxy->session));
     proxy->begin_task.run = on_begin;
     proxy->start_task.run = on_start;
     proxy->stop_task.run = on_stop;

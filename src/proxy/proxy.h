@@ -63,6 +63,10 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns);
 /* Any thread. */
 wr_proxy_state wr_proxy_get_state(const wr_proxy *proxy);
 const char *wr_proxy_state_name(wr_proxy_state state);
+/* Messages that were sent to the remote module, or came from it, once more; since the start. */
+uint64_t wr_proxy_redelivered(const wr_proxy *proxy);
+/* Messages that were sent and are not acknowledged. */
+uint64_t wr_proxy_unacknowledged(wr_proxy *proxy);
 int64_t wr_proxy_pid(const wr_proxy *proxy); /* of the launched process; 0: none */
 
 #endif

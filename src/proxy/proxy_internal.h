@@ -10,6 +10,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/window.h"
 #include "loop/watch.h"
 #include "platform/thread.h"
 #include "proxy/proxy.h"
@@ -27,6 +28,7 @@ struct wr_proxy {
     /* Any thread. */
     _Atomic int state;  /* written by the loop */
     _Atomic int64_t pid; /* written by the loop */
+    _Atomic uint64_t redelivered; /* written by the loop */
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
@@ -34,7 +36,9 @@ struct wr_proxy {
     wr_channel *channel;
     uint64_t peer_limit; /* bytes, of one message image */
     uint64_t refused;    /* messages over that limit */
+    wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
+    bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
     /* The loop only. */
     wr_sp_stream *control;
@@ -52,6 +56,12 @@ struct wr_proxy {
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
+    wr_id session;            /* ours, from create on */
+    wr_id instance;           /* of the remote that we last talked with */
+    uint32_t features;        /* agreed with it: WR_FEATURE_... */
+    uint64_t received;        /* its messages that the broker has accepted */
+    uint64_t told;            /* how many of them it knows of */
+    uint64_t redelivered_end; /* its messages below this number may have come before */
     bool end_asked; /* the supervisor was told to end the process */
     uint64_t stop_deadline_ns;
 
@@ -88,6 +98,16 @@ extern const wr_consumer wr_proxy_consumer;
 /* The loop: connect the message channel. Errors: as wr_stream_connect. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
 void wr_proxy_close_channel(wr_proxy *proxy);
+/* The loop: the connection is over; take what the remote module sent before its end. */
+void wr_proxy_read_rest(wr_proxy *proxy);
+/* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
+WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
+/* The loop: begin the next connection with the oldest message that is not acknowledged. */
+void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
+/* Messages that were taken and not yet sent. */
+uint64_t wr_proxy_waiting(wr_proxy *proxy);
+/* The loop: tell the remote module how many of its messages have arrived. */
+void wr_proxy_tell(wr_proxy *proxy);
 /* The loop: write what is queued. True: nothing is left. */
 bool wr_proxy_flush(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);

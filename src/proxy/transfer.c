@@ -10,11 +10,14 @@
 #include <stddef.h>
 
 #include "base/log.h"
+#include "message/message.h"
 #include "proxy/proxy_internal.h"
 
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
+/* How much of what a lost remote module left in the socket is taken, at most. */
+#define REST_BATCHES_MAX 65536u
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -34,40 +37,60 @@ static void refuse(wr_proxy *proxy, size_t size)
     }
 }
 
-/* Under tx_lock. False: the channel takes no more now. */
-static bool send_one(wr_proxy *proxy, weir_message *msg)
+/* Give the channel what waits in the window. Under tx_lock. */
+static void pump(wr_proxy *proxy)
 {
+    weir_message *msg;
+    while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
+           (msg = wr_window_peek(&proxy->window)) != NULL) {
+        weir_err err = wr_channel_send(proxy->channel, msg);
+        if (err == WEIR_OK) {
+            wr_window_pass(&proxy->window);
+        } else if (err == WEIR_ERR_WOULD_BLOCK) {
+            wait_for_socket(proxy);
+        } else {
+            return; /* the loop sees the hang-up, too, and reconnects */
+        }
+    }
+}
+
+/* Take a message into the window and send it. Under tx_lock. False: no more now. */
+static bool take_one(wr_proxy *proxy, weir_message *msg)
+{
+    if (wr_window_waiting(&proxy->window) > 0 || wr_window_full(&proxy->window)) {
+        return false;
+    }
     size_t size;
     (void)weir_message_image(msg, &size);
     if (size > proxy->peer_limit) {
         refuse(proxy, size);
         return true;
     }
-    weir_err err = wr_channel_send(proxy->channel, msg);
-    if (err == WEIR_OK) {
-        return true;
+    if (wr_window_put(&proxy->window, msg) != WEIR_OK) {
+        return false;
     }
-    wr_node_pause(proxy->node);
-    if (err == WEIR_ERR_WOULD_BLOCK) {
-        wait_for_socket(proxy);
-    }
-    return false; /* on other errors the loop sees the hang-up, too, and reconnects */
+    pump(proxy);
+    return true;
 }
 
 static size_t consume(void *self, weir_message **msgs, size_t count)
 {
     wr_proxy *proxy = self;
-    size_t sent = 0;
+    size_t taken = 0;
     wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel == NULL) {
+    while (proxy->channel != NULL && taken < count && take_one(proxy, msgs[taken])) {
+        taken++;
+    }
+    if (taken < count) {
+        /* Until the socket can be written, an acknowledgement comes, or the next connection. */
         wr_node_pause(proxy->node);
-    } else {
-        while (sent < count && send_one(proxy, msgs[sent])) {
-            sent++;
+        proxy->ack_waits = wr_window_full(&proxy->window);
+        if (proxy->channel != NULL && !proxy->tx_waits && !proxy->ack_waits) {
+            wait_for_socket(proxy);
         }
     }
     wr_mutex_unlock(&proxy->tx_lock);
-    return sent;
+    return taken;
 }
 
 static void drained(void *self)
@@ -86,11 +109,52 @@ bool wr_proxy_flush(wr_proxy *proxy)
     weir_err err = WEIR_OK;
     wr_mutex_lock(&proxy->tx_lock);
     if (proxy->channel != NULL) {
+        proxy->tx_waits = false;
+        pump(proxy);
         err = wr_channel_flush(proxy->channel);
     }
     proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
     wr_mutex_unlock(&proxy->tx_lock);
     return err != WEIR_ERR_WOULD_BLOCK;
+}
+
+weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    weir_err err = wr_window_acknowledge(&proxy->window, count);
+    bool room = proxy->ack_waits && !wr_window_full(&proxy->window);
+    if (room) {
+        proxy->ack_waits = false;
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    if (room && wr_proxy_flush(proxy)) {
+        wr_node_ready(proxy->node);
+    }
+    return err;
+}
+
+void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    wr_window_rewind(&proxy->window, acknowledged);
+    proxy->ack_waits = false;
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
+uint64_t wr_proxy_waiting(wr_proxy *proxy)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    uint64_t count = wr_window_waiting(&proxy->window);
+    wr_mutex_unlock(&proxy->tx_lock);
+    return count;
+}
+
+uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    uint64_t count = proxy->window.end - proxy->window.base;
+    wr_mutex_unlock(&proxy->tx_lock);
+    return count;
 }
 
 /* The greeting is read whatever the sinks say. */
@@ -122,6 +186,15 @@ static void on_writable(wr_proxy *proxy)
     }
 }
 
+/* The remote module may have sent it before, when we were somebody else or were cut off. */
+static void note_received(wr_proxy *proxy, weir_message *msg)
+{
+    if (proxy->received++ < proxy->redelivered_end) {
+        wr_message_mark_redelivered(msg);
+        atomic_fetch_add(&proxy->redelivered, 1);
+    }
+}
+
 /* Read up to READ_BATCH messages and publish them. Returns why it stopped, WEIR_OK: no reason. */
 static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 {
@@ -130,14 +203,27 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     weir_err err = WEIR_OK;
     while (count < READ_BATCH && err == WEIR_OK) {
         err = wr_channel_receive(proxy->channel, &batch[count], error);
-        count += err == WEIR_OK;
+        if (err == WEIR_OK) {
+            note_received(proxy, batch[count++]);
+        }
     }
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
     if (published != WEIR_OK) {
         wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                weir_err_text(published));
     }
+    if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4) {
+        wr_proxy_tell(proxy);
+    }
     return err;
+}
+
+void wr_proxy_read_rest(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < REST_BATCHES_MAX && proxy->channel != NULL && err == WEIR_OK; i++) {
+        err = read_batch(proxy, NULL);
+    }
 }
 
 static void on_greeted(wr_proxy *proxy)
@@ -149,7 +235,9 @@ static void on_greeted(wr_proxy *proxy)
     wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
            proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
-    wr_node_ready(proxy->node);
+    if (wr_proxy_flush(proxy)) {
+        wr_node_ready(proxy->node);
+    }
     wr_proxy_send_start(proxy);
 }
 
@@ -164,6 +252,7 @@ static void read_channel(wr_proxy *proxy)
         on_greeted(proxy);
     }
     if (err == WEIR_ERR_WOULD_BLOCK) {
+        wr_proxy_tell(proxy);
         return;
     }
     if (err != WEIR_OK) {

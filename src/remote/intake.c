@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "message/message.h"
 #include "remote/remote_internal.h"
 
 weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error)
@@ -87,6 +88,9 @@ static void fill_batch(weir_remote *remote)
         }
         size_t size = 0;
         (void)weir_message_image(msg, &size);
+        if (intake->number++ < intake->redelivered_end) {
+            wr_message_mark_redelivered(msg);
+        }
         intake->batch[intake->count++] = msg;
         intake->bytes += size;
     }
@@ -101,7 +105,9 @@ static void deliver_batch(weir_remote *remote)
     wr_transmit_enter(&remote->transmit);
     wr_module_receive(remote->api, remote->self, intake->batch, intake->count);
     wr_transmit_leave(&remote->transmit);
+    size_t count = intake->count;
     drop_batch(intake);
+    wr_session_processed(remote, count);
 }
 
 /* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */
@@ -122,6 +128,9 @@ void wr_intake_work(weir_remote *remote)
     }
     if (!transmit.full) {
         deliver_batch(remote);
+    }
+    if (!remote->intake.pending) {
+        wr_session_tell(remote);
     }
 }
 

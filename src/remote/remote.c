@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "platform/process.h"
+#include "platform/random.h"
 #include "remote/remote_internal.h"
 
 #define WAIT_FOREVER (-1)
@@ -190,6 +191,7 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     for (size_t i = 0; i < count; i++) {
         on_event(remote, &events[i]);
     }
+    wr_transmit_work(&remote->transmit);
     wr_intake_work(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
@@ -322,6 +324,7 @@ static weir_err init(weir_remote *remote, const weir_module_api *api, const char
         return err;
     }
     remote->host = (weir_host){.ops = &host_ops, .name = remote->control_id};
+    wr_random_fill(&remote->session.instance, sizeof(remote->session.instance));
     wr_transmit_init(&remote->transmit, remote->control_id, remote->poller);
     const char *launched_as = getenv(WEIR_ENV_CONTROL_ID);
     remote->launched = launched_as != NULL && strcmp(launched_as, control_id) == 0;

@@ -49,6 +49,12 @@ typedef struct wr_session {
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
     bool extended; /* the present or last gateway sent an extension block */
+    uint32_t features;  /* agreed with it: WR_FEATURE_... */
+    wr_id id;           /* of its session */
+    wr_id instance;     /* ours, from attach to detach */
+    uint64_t processed; /* messages of this session that receive has returned from */
+    uint64_t told;      /* how many of them the gateway knows of */
+    char *args;         /* of the module that exists; NULL: none, or no memory for them */
     bool ended;    /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
 
@@ -60,6 +66,8 @@ typedef struct wr_intake {
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
     size_t count;
     size_t bytes;
+    uint64_t number;          /* of the next message to receive in this session */
+    uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
 
 struct weir_remote {
@@ -100,6 +108,10 @@ void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
 void wr_session_end_module(weir_remote *remote);
+/* The module has processed `count` more messages: tell the gateway, now or with the next ones. */
+void wr_session_processed(weir_remote *remote, size_t count);
+/* Tell the gateway what it does not know yet, if nothing is on its way to it. */
+void wr_session_tell(weir_remote *remote);
 
 /* intake.c */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);

@@ -27,6 +27,12 @@ static wr_waitable stream_waitable(const wr_session *session)
     return wr_stream_waitable(wr_sp_inner(session->stream));
 }
 
+static void forget_args(wr_session *session)
+{
+    free(session->args);
+    session->args = NULL;
+}
+
 static void forget_create(wr_session *session)
 {
     free(session->create_image);
@@ -51,6 +57,7 @@ static void disconnect(weir_remote *remote)
 void wr_session_end_module(weir_remote *remote)
 {
     forget_create(&remote->session);
+    forget_args(&remote->session);
     remote->started = false;
     if (remote->created) {
         wr_transmit_close(&remote->transmit);
@@ -78,20 +85,30 @@ static void copy_text(char *to, size_t size, const char *text)
     to[length] = '\0';
 }
 
-static wr_control_message make_reply(const wr_session *session, wr_reply_status status,
+static wr_control_message make_reply(weir_remote *remote, wr_reply_status status,
                                      const char *reason)
 {
+    const wr_session *session = &remote->session;
     wr_control_message reply = {.type = WR_CONTROL_REPLY, .status = (uint8_t)status};
+    wr_extension *extension = &reply.extension;
     if (session->extended) {
-        reply.extension.present = true;
-        reply.extension.message_limit = WR_MESSAGE_LIMIT_DEFAULT;
-        copy_text(reply.extension.reason, sizeof(reply.extension.reason), reason);
+        extension->present = true;
+        extension->message_limit = WR_MESSAGE_LIMIT_DEFAULT;
+        extension->features = session->features;
+        extension->window = WR_WINDOW_MESSAGES;
+        extension->instance = session->instance;
+        extension->position.received = session->processed;
+        wr_transmit_get_position(&remote->transmit, &extension->position);
+        copy_text(extension->reason, sizeof(extension->reason), reason);
     }
     return reply;
 }
 
 static weir_err send_control(wr_session *session, const wr_control_message *message)
 {
+    if (session->stream == NULL) {
+        return WEIR_ERR_CLOSED;
+    }
     wr_buffer image = WR_BUFFER_INIT;
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
@@ -106,17 +123,21 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
     return err;
 }
 
-/* A reply that cannot be sent ends the connection: the gateway asks again on a new one. */
-static void reply(weir_remote *remote, wr_reply_status status, const char *reason)
+/* What cannot be sent ends the connection: the gateway asks again on a new one. */
+static void send_or_disconnect(weir_remote *remote, const wr_control_message *message)
 {
-    wr_session *session = &remote->session;
-    wr_control_message message = make_reply(session, status, reason);
-    weir_err err = send_control(session, &message);
+    weir_err err = send_control(&remote->session, message);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot reply to the gateway: %s",
-               weir_err_text(err));
+        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
+               wr_control_type_name(message->type), weir_err_text(err));
         disconnect(remote);
     }
+}
+
+static void reply(weir_remote *remote, wr_reply_status status, const char *reason)
+{
+    wr_control_message message = make_reply(remote, status, reason);
+    send_or_disconnect(remote, &message);
 }
 
 void wr_session_close(weir_remote *remote)
@@ -140,7 +161,8 @@ void wr_session_close(weir_remote *remote)
 static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
-    return session->create_image != NULL && !remote->started &&
+    bool unused = !remote->started || remote->intake.channel == NULL;
+    return session->create_image != NULL && unused &&
            session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
@@ -179,6 +201,75 @@ static weir_err create_module(weir_remote *remote, const wr_control_message *cre
     return err;
 }
 
+/* The gateway, or the connection to it, was away, and the module is still the one that it wants. */
+static bool can_resume(const weir_remote *remote, const wr_control_message *create)
+{
+    const char *args = remote->session.args;
+    return remote->created && (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0 &&
+           (create->extension.features & WR_FEATURE_ACKNOWLEDGE) != 0 && args != NULL &&
+           strcmp(args, create->args) == 0;
+}
+
+static bool same_id(const wr_id *a, const wr_id *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Find out together where both stand: what comes first on the new message channel. */
+static void agree(weir_remote *remote, const wr_extension *extension)
+{
+    wr_session *session = &remote->session;
+    wr_intake *intake = &remote->intake;
+    bool same = same_id(&session->id, &extension->session);
+    session->extended = extension->present;
+    session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    session->id = extension->session;
+    bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    if (!same || session->processed < extension->position.first) {
+        session->processed = extension->position.first;
+    }
+    session->told = session->processed;
+    intake->number = session->processed;
+    intake->redelivered_end = extension->position.sent;
+    bool knows_us = same && same_id(&session->instance, &extension->instance);
+    if (acknowledged && knows_us &&
+        wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "the gateway says that it received more than was sent; all is sent again");
+    }
+    wr_transmit_rewind(&remote->transmit, acknowledged);
+}
+
+/* Without memory for them the next create makes a new module. */
+static void remember_args(wr_session *session, const char *args)
+{
+    size_t size = strlen(args) + 1;
+    session->args = malloc(size);
+    if (session->args != NULL) {
+        memcpy(session->args, args, size);
+    }
+}
+
+/* Make the module, or keep the one that is there. */
+static bool make_module(weir_remote *remote, const wr_control_message *create, bool resumed)
+{
+    wr_error error = {.code = WEIR_OK};
+    if (resumed) {
+        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
+        return true;
+    }
+    if (create_module(remote, create, &error) != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
+               wr_error_text(&error));
+        wr_session_end_module(remote);
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        return false;
+    }
+    remember_args(&remote->session, create->args);
+    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
+    return true;
+}
+
 static void on_create(weir_remote *remote, const wr_control_message *create,
                       const wr_sp_frame *frame)
 {
@@ -186,8 +277,18 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         reply(remote, WR_REPLY_CREATED, "");
         return;
     }
-    wr_session_end_module(remote);
-    remote->session.extended = create->extension.present;
+    bool resumed = can_resume(remote, create);
+    if (resumed) {
+        wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
+        if (remote->session.stream == NULL) {
+            return; /* it went meanwhile, and `create` with it */
+        }
+        wr_intake_close(remote);
+        forget_create(&remote->session);
+    } else {
+        wr_session_end_module(remote);
+    }
+    agree(remote, &create->extension);
     wr_error error = {.code = WEIR_OK};
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
@@ -195,20 +296,18 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         reply(remote, WR_REPLY_CONNECTION_ERROR, wr_error_text(&error));
         return;
     }
-    if (create_module(remote, create, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
-               wr_error_text(&error));
-        wr_session_end_module(remote);
-        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+    if (!make_module(remote, create, resumed)) {
         return;
     }
     remember_create(&remote->session, frame);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
     reply(remote, WR_REPLY_CREATED, "");
 }
 
 static void on_start(weir_remote *remote)
 {
+    if (remote->started && remote->session.features != 0) {
+        return; /* it went on */
+    }
     if (!remote->created || remote->started) {
         wr_log(remote->control_id, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
                remote->created ? "the module runs already" : "there is no module");
@@ -237,6 +336,47 @@ static void on_destroy(weir_remote *remote)
     wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 
+static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
+{
+    wr_control_message answer = {.type = WR_CONTROL_HEARTBEAT_REPLY, .count = message->count};
+    send_or_disconnect(remote, &answer);
+}
+
+static void on_acknowledge(weir_remote *remote, const wr_control_message *message)
+{
+    if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR,
+               "the control connection is closed: the gateway acknowledged message %llu, which was "
+               "not sent",
+               (unsigned long long)message->count);
+        disconnect(remote);
+    }
+}
+
+void wr_session_tell(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    if (session->told == session->processed || session->stream == NULL ||
+        (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+        return;
+    }
+    if (!wr_transmit_get_state(&remote->transmit).settled) {
+        return; /* what receive published must outlive us before we say that it is done */
+    }
+    session->told = session->processed;
+    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
+    send_or_disconnect(remote, &message);
+}
+
+void wr_session_processed(weir_remote *remote, size_t count)
+{
+    wr_session *session = &remote->session;
+    session->processed += count;
+    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4) {
+        wr_session_tell(remote);
+    }
+}
+
 static void dispatch(weir_remote *remote, const wr_control_message *message,
                      const wr_sp_frame *frame)
 {
@@ -250,7 +390,14 @@ static void dispatch(weir_remote *remote, const wr_control_message *message,
     case WR_CONTROL_DESTROY:
         on_destroy(remote);
         return;
+    case WR_CONTROL_HEARTBEAT:
+        on_heartbeat(remote, message);
+        return;
+    case WR_CONTROL_ACKNOWLEDGE:
+        on_acknowledge(remote, message);
+        return;
     case WR_CONTROL_REPLY:
+    case WR_CONTROL_HEARTBEAT_REPLY:
         break;
     }
     wr_log(remote->control_id, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",

@@ -7,11 +7,10 @@
 #include "remote/transmit.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/log.h"
+#include "platform/clock.h"
 
-#define RING_START 64u
 /* Of the messages refused for their size, the first is logged and then one in this many. */
 #define TOO_LARGE_LOG_EVERY 1000u
 
@@ -27,7 +26,8 @@ void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller)
 
 static bool is_full(const wr_transmit *tx)
 {
-    return tx->count >= WR_TRANSMIT_MESSAGES_MAX || tx->bytes >= WR_TRANSMIT_BYTES_MAX;
+    return wr_window_waiting(&tx->window) >= WR_TRANSMIT_MESSAGES_MAX ||
+           tx->window.bytes_waiting >= WR_TRANSMIT_BYTES_MAX;
 }
 
 static uint64_t image_size(const weir_message *msg)
@@ -37,52 +37,9 @@ static uint64_t image_size(const weir_message *msg)
     return size;
 }
 
-static weir_err ring_grow(wr_transmit *tx)
-{
-    size_t capacity = tx->capacity == 0 ? RING_START : tx->capacity * 2;
-    weir_message **ring = calloc(capacity, sizeof(*ring));
-    if (ring == NULL) {
-        return WEIR_ERR_MEMORY;
-    }
-    for (size_t i = 0; i < tx->count; i++) {
-        ring[i] = tx->ring[(tx->head + i) & (tx->capacity - 1)];
-    }
-    free(tx->ring);
-    tx->ring = ring;
-    tx->capacity = capacity;
-    tx->head = 0;
-    return WEIR_OK;
-}
-
-static weir_err ring_put(wr_transmit *tx, weir_message *msg)
-{
-    if (tx->count == tx->capacity) {
-        weir_err err = ring_grow(tx);
-        if (err != WEIR_OK) {
-            return err;
-        }
-    }
-    tx->ring[(tx->head + tx->count) & (tx->capacity - 1)] = weir_message_ref(msg);
-    tx->count++;
-    tx->bytes += image_size(msg);
-    return WEIR_OK;
-}
-
-static void ring_drop_oldest(wr_transmit *tx)
-{
-    weir_message *msg = tx->ring[tx->head];
-    tx->head = (tx->head + 1) & (tx->capacity - 1);
-    tx->count--;
-    tx->bytes -= image_size(msg);
-    weir_message_unref(msg);
-}
-
 void wr_transmit_deinit(wr_transmit *tx)
 {
-    while (tx->count > 0) {
-        ring_drop_oldest(tx);
-    }
-    free(tx->ring);
+    wr_window_deinit(&tx->window);
     wr_cond_deinit(&tx->room);
     wr_mutex_deinit(&tx->mutex);
 }
@@ -142,21 +99,28 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
     }
 }
 
+/* The next message that may be given to the channel now; NULL: none. */
+static weir_message *next_to_send(const wr_transmit *tx)
+{
+    bool may_send = tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
+    return may_send ? wr_window_peek(&tx->window) : NULL;
+}
+
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
  * present peer takes less than the one for which they were published. */
 static uint64_t send_queued(wr_transmit *tx)
 {
     uint64_t dropped = 0;
-    while (tx->count > 0 && tx->channel != NULL && !tx->blocked) {
-        weir_message *msg = tx->ring[tx->head];
+    weir_message *msg;
+    while ((msg = next_to_send(tx)) != NULL) {
         if (image_size(msg) > tx->limit) {
             dropped++;
-            ring_drop_oldest(tx);
+            wr_window_drop(&tx->window);
             continue;
         }
         weir_err err = wr_channel_send(tx->channel, msg);
         if (err == WEIR_OK) {
-            ring_drop_oldest(tx);
+            wr_window_pass(&tx->window);
         }
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
@@ -169,6 +133,7 @@ void wr_transmit_drain(wr_transmit *tx)
 {
     wr_mutex_lock(&tx->mutex);
     tx->blocked = false;
+    tx->flush_asked = false;
     uint64_t dropped = send_queued(tx);
     flush(tx);
     if (!is_full(tx)) {
@@ -180,6 +145,46 @@ void wr_transmit_drain(wr_transmit *tx)
                "%" PRIu64 " queued messages are over this gateway's limit and are dropped",
                dropped);
     }
+}
+
+void wr_transmit_work(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    if (tx->flush_asked) {
+        tx->flush_asked = false;
+        flush(tx);
+    }
+    wr_mutex_unlock(&tx->mutex);
+}
+
+void wr_transmit_get_position(wr_transmit *tx, wr_position *position)
+{
+    wr_mutex_lock(&tx->mutex);
+    position->first = tx->window.base;
+    position->sent = tx->window.sent;
+    wr_mutex_unlock(&tx->mutex);
+}
+
+weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
+{
+    wr_mutex_lock(&tx->mutex);
+    weir_err err = wr_window_acknowledge(&tx->window, count);
+    (void)send_queued(tx); /* the window may have been full */
+    if (inside != tx) {
+        flush(tx);
+    }
+    if (!is_full(tx)) {
+        wr_cond_broadcast(&tx->room);
+    }
+    wr_mutex_unlock(&tx->mutex);
+    return err;
+}
+
+void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_window_rewind(&tx->window, acknowledged);
+    wr_mutex_unlock(&tx->mutex);
 }
 
 void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
@@ -207,7 +212,11 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 {
     wr_mutex_lock(&tx->mutex);
     wr_transmit_state state = {
-        .blocked = tx->blocked, .full = is_full(tx), .lost = tx->channel == NULL};
+        .blocked = tx->blocked,
+        .full = is_full(tx),
+        .lost = tx->channel == NULL,
+        .settled = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
+    };
     wr_mutex_unlock(&tx->mutex);
     return state;
 }
@@ -226,24 +235,35 @@ static weir_err wait_for_room(wr_transmit *tx, bool wait)
     return WEIR_OK;
 }
 
-static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
+/* Write what a thread outside the module's callbacks published, or have it written. */
+static void flush_soon(wr_transmit *tx)
 {
-    if (tx->channel == NULL || tx->blocked) {
-        return ring_put(tx, msg);
+    if (tx->flush_asked) {
+        return;
     }
-    weir_err err = wr_channel_send(tx->channel, msg);
-    if (err == WEIR_ERR_MEMORY) {
-        return err;
-    }
-    note_result(tx, err);
-    bool sent = err == WEIR_OK;
-    if (inside != tx) {
+    uint64_t now = wr_clock_ns();
+    if (now - tx->flushed_ns >= WR_TRANSMIT_GATHER_NS) {
+        tx->flushed_ns = now;
         flush(tx);
-        if (tx->channel == NULL || tx->blocked) {
-            wr_poller_wake(tx->poller);
+        if (tx->channel != NULL && !tx->blocked) {
+            return;
         }
     }
-    return sent ? WEIR_OK : ring_put(tx, msg);
+    tx->flush_asked = true;
+    wr_poller_wake(tx->poller);
+}
+
+static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
+{
+    weir_err err = wr_window_put(&tx->window, msg);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    (void)send_queued(tx); /* all that waits fits: it was measured, and drain ran since connect */
+    if (inside != tx) {
+        flush_soon(tx);
+    }
+    return WEIR_OK;
 }
 
 weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the module publishes on its way to the gateway: written at once where that is possible, else
- * queued. The queue outlives connections, so that what was not written goes to the next gateway.
+ * queued. The queue outlives connections, so that what was not written, or not acknowledged by a
+ * gateway that does so, goes to the next one.
  *
  * Any thread may publish; the other functions belong to the running thread. The sending half of the
  * channel is used under the mutex only.
  *
- * Invariant: the queue holds something only while there is no channel or the channel is blocked, so
- * messages leave in the order in which they were published.
+ * Invariant: a message waits only while there is no channel, the channel is blocked or too much is
+ * not acknowledged; so messages leave in the order in which they were published.
  */
 #ifndef WR_REMOTE_TRANSMIT_H
 #define WR_REMOTE_TRANSMIT_H
@@ -17,9 +18,15 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
+#include "ipc/control.h"
+#include "ipc/window.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
 #include "weir/message.h"
+
+/* A publisher on a thread of its own writes at once unless it did so this short a time ago; then the
+ * running thread is woken and writes what has come together meanwhile. */
+#define WR_TRANSMIT_GATHER_NS 50000u
 
 /* Where publishers wait: messages and bytes that are queued and not yet given to the channel. A
  * callback of the module may go over it by what it publishes before it returns. */
@@ -32,22 +39,21 @@ typedef struct wr_transmit {
 
     wr_mutex mutex; /* guards all that follows */
     wr_cond room;   /* the queue is no longer full, or closing was set */
-    weir_message **ring;
-    size_t capacity; /* of the ring: 0 or a power of two */
-    size_t head;     /* where the oldest one is */
-    size_t count;
-    uint64_t bytes;      /* of the images in the ring */
+    wr_window window;
     wr_channel *channel; /* borrowed; NULL while nobody is connected, or after a failed write */
     uint64_t limit;      /* the largest image that the peer takes */
     uint64_t too_large;  /* how many were refused for that */
     bool blocked;        /* the channel takes no more until it can be written */
     bool closing;        /* the module is being destroyed: nobody may wait */
+    bool flush_asked;    /* a publisher left the writing to the running thread */
+    uint64_t flushed_ns; /* when a publisher last wrote by itself */
 } wr_transmit;
 
 typedef struct wr_transmit_state {
     bool blocked; /* call wr_transmit_drain when the channel can be written */
     bool full;    /* do not let the module publish more */
     bool lost;    /* there is no channel, or writing to it failed */
+    bool settled; /* all that was published is written: the peer gets it even if we die now */
 } wr_transmit_state;
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller);
@@ -60,6 +66,14 @@ void wr_transmit_open(wr_transmit *tx, uint64_t limit);
 /* The module is about to be destroyed: whoever waits, or would, gets CLOSED. */
 void wr_transmit_close(wr_transmit *tx);
 
+/* Where we stand, for the session (ipc/control.h); `received` is left alone. */
+void wr_transmit_get_position(wr_transmit *tx, wr_position *position);
+/* The peer has processed all below `count`. Errors: PROTOCOL (more than was sent). */
+WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count);
+/* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
+ * peer will acknowledge. */
+void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);
+
 /* From now on write to `channel`, which stays the caller's, beginning with what is queued. */
 void wr_transmit_connect(wr_transmit *tx, wr_channel *channel);
 /* Stop using the channel, so that it can be destroyed. What it holds is lost. */
@@ -70,6 +84,8 @@ void wr_transmit_disconnect(wr_transmit *tx);
 void wr_transmit_enter(wr_transmit *tx);
 void wr_transmit_leave(wr_transmit *tx);
 
+/* Write if a publisher asked for it. */
+void wr_transmit_work(wr_transmit *tx);
 /* Write what is queued, as far as the channel takes it. */
 void wr_transmit_drain(wr_transmit *tx);
 wr_transmit_state wr_transmit_get_state(wr_transmit *tx);

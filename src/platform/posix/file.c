@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "platform/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -150,4 +151,18 @@ weir_err wr_folder_create_private(char **path, wr_error *error)
         }
     }
     return create_below("/tmp", path, error);
+}
+
+void wr_folder_remove_private(const char *path)
+{
+    DIR *folder = path == NULL ? NULL : opendir(path);
+    if (folder == NULL) {
+        return;
+    }
+    struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL) {
+        (void)unlinkat(dirfd(folder), entry->d_name, 0); /* "." and ".." refuse */
+    }
+    closedir(folder);
+    (void)rmdir(path);
 }

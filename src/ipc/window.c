@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The window (contract in window.h): a ring that grows with what it holds.
+ */
+#include "ipc/window.h"
+
+#include <stdlib.h>
+
+#define RING_START 64u
+
+static weir_message **place(const wr_window *window, uint64_t number)
+{
+    return &window->ring[number & (window->capacity - 1)];
+}
+
+static uint64_t image_size(const weir_message *msg)
+{
+    size_t size = 0;
+    (void)weir_message_image(msg, &size);
+    return size;
+}
+
+static weir_err grow(wr_window *window)
+{
+    wr_window grown = {.capacity = window->capacity == 0 ? RING_START : 2 * window->capacity};
+    grown.ring = malloc(grown.capacity * sizeof(weir_message *));
+    if (grown.ring == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    for (uint64_t n = window->base; n < window->end; n++) {
+        *place(&grown, n) = *place(window, n);
+    }
+    free(window->ring);
+    window->ring = grown.ring;
+    window->capacity = grown.capacity;
+    return WEIR_OK;
+}
+
+weir_err wr_window_put(wr_window *window, weir_message *msg)
+{
+    if (window->end - window->base == window->capacity) {
+        weir_err err = grow(window);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
+    *place(window, window->end++) = weir_message_ref(msg);
+    window->bytes_waiting += image_size(msg);
+    return WEIR_OK;
+}
+
+weir_message *wr_window_peek(const wr_window *window)
+{
+    return window->next < window->end ? *place(window, window->next) : NULL;
+}
+
+/* Give up the oldest, which was sent. */
+static void release_oldest(wr_window *window)
+{
+    weir_message *msg = *place(window, window->base++);
+    window->bytes -= image_size(msg);
+    weir_message_unref(msg);
+}
+
+/* The next message needs no sending any more, or was just sent. */
+static void advance(wr_window *window)
+{
+    uint64_t size = image_size(*place(window, window->next));
+    window->next++;
+    window->bytes_waiting -= size;
+    window->bytes += size;
+}
+
+void wr_window_pass(wr_window *window)
+{
+    advance(window);
+    window->sent = window->next > window->sent ? window->next : window->sent;
+    if (!window->keep) {
+        release_oldest(window);
+    }
+}
+
+void wr_window_drop(wr_window *window)
+{
+    weir_message *msg = *place(window, window->next);
+    window->bytes_waiting -= image_size(msg);
+    weir_message_unref(msg);
+    for (uint64_t n = window->next + 1; n < window->end; n++) {
+        *place(window, n - 1) = *place(window, n);
+    }
+    window->end--;
+    window->sent -= window->sent > window->next;
+}
+
+bool wr_window_full(const wr_window *window)
+{
+    return window->next - window->base >= WR_WINDOW_MESSAGES || window->bytes >= WR_WINDOW_BYTES;
+}
+
+uint64_t wr_window_waiting(const wr_window *window)
+{
+    return window->end - window->next;
+}
+
+weir_err wr_window_acknowledge(wr_window *window, uint64_t count)
+{
+    if (count > window->sent) {
+        return WEIR_ERR_PROTOCOL;
+    }
+    while (window->base < count) {
+        if (window->next == window->base) {
+            advance(window); /* sent on an earlier connection */
+        }
+        release_oldest(window);
+    }
+    return WEIR_OK;
+}
+
+void wr_window_rewind(wr_window *window, bool keep)
+{
+    window->next = window->base;
+    window->bytes_waiting += window->bytes;
+    window->bytes = 0;
+    window->keep = keep;
+}
+
+void wr_window_deinit(wr_window *window)
+{
+    for (uint64_t n = window->base; n < window->end; n++) {
+        weir_message_unref(*place(window, n));
+    }
+    free(window->ring);
+    *window = (wr_window){.ring = NULL};
+}

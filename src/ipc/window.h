@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The messages of one direction of a session that the other side has not acknowledged: those that
+ * were sent on the present connection, then those that wait to be sent. Messages are numbered from 0
+ * on, from the session's start.
+ *
+ *     base <= next <= end         base..next: sent, kept until acknowledged; next..end: waiting
+ *
+ * On a connection without acknowledgement a message is given up as soon as it is sent.
+ * One thread at a time.
+ */
+#ifndef WR_IPC_WINDOW_H
+#define WR_IPC_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/api.h"
+#include "weir/message.h"
+
+/* The most messages and bytes that may be sent and not acknowledged. */
+#define WR_WINDOW_MESSAGES 8192u
+#define WR_WINDOW_BYTES (64u * 1024u * 1024u)
+
+typedef struct wr_window {
+    weir_message **ring; /* the message numbered n is at n & (capacity - 1); a reference each */
+    size_t capacity;     /* 0 or a power of two */
+    uint64_t base;
+    uint64_t next;
+    uint64_t end;
+    uint64_t sent;       /* the highest `next` ever: numbers below it may reach the peer twice */
+    uint64_t bytes;      /* of the images base..next */
+    uint64_t bytes_waiting; /* next..end */
+    bool keep;           /* this connection acknowledges */
+} wr_window;
+
+WR_SHARED void wr_window_deinit(wr_window *window);
+/* Append a message; takes a reference of its own. Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
+/* The next message to send, borrowed; NULL: none waits. */
+WR_SHARED weir_message *wr_window_peek(const wr_window *window);
+/* The next message was sent. */
+WR_SHARED void wr_window_pass(wr_window *window);
+/* The next message is given up, because the peer would not take it; those after it move up. */
+WR_SHARED void wr_window_drop(wr_window *window);
+/* As much is sent and unacknowledged as may be. */
+WR_SHARED bool wr_window_full(const wr_window *window);
+/* How many wait to be sent. */
+WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
+/* The peer has processed all below `count`. Errors: PROTOCOL (more than was sent). */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
+/* A new connection, which acknowledges if `keep`: everything from base on waits again. */
+WR_SHARED void wr_window_rewind(wr_window *window, bool keep);
+
+#endif
