@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import stat
@@ -22,6 +23,9 @@ import sys
 import tempfile
 import time
 import unittest
+
+# No test may fill the disk, whatever becomes of it: children inherit this.
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
 
 DEADLINE_S = 60
 POLL_S = 0.005
