@@ -91,6 +91,26 @@ static void unlinking_drops_the_queue_of_a_sink_that_may_not_run(void **state)
     test_net_finish(net);
 }
 
+static void new_link_sees_no_messages_of_the_removed_one(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    wr_link *gone = wr_link_ref(test_net_link(net, SOURCE, SINK, 256, WR_WHEN_FULL_BLOCK));
+    net->sinks[SINK].held = true;
+    test_net_flood(net, SOURCE, 3 * WR_NODE_BATCH);
+    test_net_start(net);
+    test_sink_wait_inside(&net->sinks[SINK]); /* with the first batch, amid a run */
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    (void)test_net_link(net, SOURCE, SINK, 256, WR_WHEN_FULL_BLOCK);
+    assert_int_equal(test_net_publish(net, SOURCE, WR_NODE_BATCH, WR_PUBLISH_OVER), WEIR_OK);
+    test_sink_hold(&net->sinks[SINK], false);
+    test_net_expect(net, SINK, WR_NODE_BATCH + 1);
+    assert_true(wr_node_wait_drained(net->nodes[SINK], &gone, 1, test_deadline()));
+    assert_int_equal(wr_mailbox_count(&gone->box).dropped_closed, 2 * WR_NODE_BATCH);
+    wr_link_unref(gone);
+    test_net_finish(net);
+}
+
 static void unlinking_leaves_other_links_of_the_sink_alone(void **state)
 {
     (void)state;
@@ -409,6 +429,7 @@ int main(void)
         cmocka_unit_test(link_that_does_not_exist_is_not_found),
         cmocka_unit_test(removed_link_gets_nothing_more_and_a_new_one_does),
         cmocka_unit_test(unlinking_drops_the_queue_of_a_sink_that_may_not_run),
+        cmocka_unit_test(new_link_sees_no_messages_of_the_removed_one),
         cmocka_unit_test(unlinking_leaves_other_links_of_the_sink_alone),
         cmocka_unit_test(node_may_be_linked_to_itself),
         cmocka_unit_test(links_are_visited_in_the_order_of_adding),

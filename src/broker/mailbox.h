@@ -35,7 +35,10 @@ typedef struct wr_queue_config {
 } wr_queue_config;
 
 #define WR_QUEUE_LIMIT_MAX (1u << 24)
-#define WR_QUEUE_CONFIG_DEFAULT {1024, WR_WHEN_FULL_BLOCK}
+#define WR_QUEUE_CONFIG_DEFAULT                                                                    \
+    {                                                                                              \
+        1024, WR_WHEN_FULL_BLOCK                                                                   \
+    }
 
 /* How far a "block" mailbox may be over its limit, in messages, before a publisher that does not
  * wait is refused: bounds the memory that one endless receive can take. */
@@ -66,7 +69,8 @@ typedef struct wr_mailbox {
     _Atomic uint64_t refused; /* accepted without a place in ring or overflow: already dropped */
 
     /* Consumer's side. */
-    alignas(WR_CACHE_LINE) _Atomic uint64_t head; /* next position to take; cells before it are free */
+    alignas(
+        WR_CACHE_LINE) _Atomic uint64_t head; /* next position to take; cells before it are free */
     _Atomic uint64_t delivered;
     _Atomic uint64_t dropped_closed; /* also publishers', once closed */
 
@@ -102,7 +106,8 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count);
 /* Drop everything that is queued, counted as dropped_closed. Returns how many. */
 size_t wr_mailbox_purge(wr_mailbox *box);
 
-/* Is a message ready to be taken? The consumer. Ordered after the caller's earlier seq_cst stores. */
+/* Is a message ready to be taken? The consumer. Ordered after the caller's earlier seq_cst stores.
+ */
 bool wr_mailbox_has_message(const wr_mailbox *box);
 /* Messages in ring and overflow; a moment's value. */
 uint64_t wr_mailbox_queued(const wr_mailbox *box);

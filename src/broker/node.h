@@ -111,7 +111,8 @@ struct wr_node {
 WEIR_MUST_CHECK weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking,
                                         wr_node **out);
 /* Say who consumes. Before start. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_node_set_consumer(wr_node *node, const wr_consumer *consumer, void *self);
+WEIR_MUST_CHECK weir_err wr_node_set_consumer(wr_node *node, const wr_consumer *consumer,
+                                              void *self);
 wr_node *wr_node_ref(wr_node *node);
 void wr_node_unref(wr_node *node); /* NULL is allowed */
 
@@ -128,7 +129,8 @@ void wr_node_set_absent(wr_node *node, bool absent);
  * as dropped. */
 void wr_node_refuse(wr_node *node, size_t count);
 
-/* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY. */
+/* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY.
+ */
 WEIR_MUST_CHECK weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode);
 /* The same for several, in order, over the limit; takes the references. Errors: MEMORY, FULL. */
 WEIR_MUST_CHECK weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count);
@@ -139,8 +141,8 @@ bool wr_node_congested(const wr_node *node);
 bool wr_node_enter_callback(void);
 void wr_node_leave_callback(bool outer);
 
-/* Wait until nothing is queued on the `count` links `in` and the node does not run, or it is absent,
- * or the deadline (wr_clock_ns). True: nothing is left. */
+/* Wait until nothing is queued on the `count` links `in` and the node does not run, or it is
+ * absent, or the deadline (wr_clock_ns). True: nothing is left. */
 bool wr_node_wait_drained(wr_node *node, wr_link *const *in, size_t count, uint64_t deadline_ns);
 /* Publishers wait no longer. */
 void wr_node_stop_waiting(wr_node *node);

@@ -122,11 +122,25 @@ static size_t run_rest(wr_node *node)
     return taken;
 }
 
+/* Drop what a closed link holds, and the list's reference. It stays pending: nobody adds it again.
+ */
+static void drop_closed(wr_link *link)
+{
+    wr_mailbox_purge(&link->box);
+    wr_link_unref(link);
+}
+
 /* One batch from one link. The list's reference to the link goes back to the list, or is given up
  * when the mailbox is empty. */
 static size_t run_link(wr_node *node, wr_link *link, size_t max)
 {
     weir_message *batch[WR_NODE_BATCH];
+    /* Here and not only in sweep: the pair may be linked anew already, and must not see old
+     * messages after new ones. */
+    if (atomic_load(&link->closed)) {
+        drop_closed(link);
+        return 0;
+    }
     size_t count = wr_mailbox_take(&link->box, batch, max < WR_NODE_BATCH ? max : WR_NODE_BATCH);
     if (count == 0) {
         if (wr_link_settle(link)) {
@@ -157,8 +171,7 @@ static void sweep(wr_node *node)
     while (link != NULL) {
         wr_link *next = link->next;
         if (atomic_load(&link->closed)) {
-            wr_mailbox_purge(&link->box);
-            wr_link_unref(link);
+            drop_closed(link);
         } else {
             append_active(node, link);
         }

@@ -477,7 +477,7 @@ static void close_of_a_stuck_pool_consumer_times_out(void **state)
     test_net_finish(net);
 }
 
-static wr_executor *left_alone; /* so that leak checkers know it is meant to stay */
+static wr_executor *volatile left_alone; /* leak checkers see that it is meant to stay */
 
 static void stuck_thread_of_a_blocking_node_is_left_alone(void **state)
 {

@@ -33,16 +33,23 @@ BUILD = os.path.abspath(os.environ["WEIR_BUILD_DIR"])
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPORTS = ("ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "LeakSanitizer",
            "runtime error:", "Assertion `")
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def adopt_orphans():
-    """Make this process the parent of what its children leave behind, so that it is found."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+def set_process_option(option, value):
+    if LIBC.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-adopt_orphans()
+def follow_parent():
+    """In a child, before exec: end with the test, even one that is killed."""
+    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# What its children leave behind becomes this process's, so that it is found.
+set_process_option(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def wait_until(condition, text):
@@ -172,6 +179,14 @@ def log_entries(path):
     return entries
 
 
+def is_flowing(path):
+    """Is there a message in the file? It may be long, and grow fast: only its begin is read."""
+    if not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:
+        return b'"properties"' in file.read(1000)
+
+
 def contents_of(entries):
     """The contents of the messages among the entries."""
     return [base64.b64decode(entry["content"], validate=True) for entry in entries
@@ -199,7 +214,7 @@ class Program:
         options.setdefault("cwd", test.folder)
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
             self.process = subprocess.Popen(command, env=test.environment, stdout=out, stderr=err,
-                                            **options)
+                                            preexec_fn=follow_parent, **options)
 
     @property
     def pid(self):

@@ -147,7 +147,10 @@ class Listener:
 
     def __exit__(self, *_):
         self.sock.close()
-        os.unlink(self.path)
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:  # it was in the gateway's folder, which is gone
+            pass
 
     def accept(self):
         return Peer(self.sock.accept()[0])

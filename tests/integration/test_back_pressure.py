@@ -62,7 +62,7 @@ class BackPressure(harness.WeirTest):
                 gateway, "remote", lambda accepted, *_: accepted == COUNT, "all are accepted")
             self.assertGreater(full, 0)
             self.assertEqual(closed, 0)
-            self.assertLessEqual(queued, LIMIT)
+            self.assertLessEqual(queued, 2 * LIMIT, "the queue, and a batch on its way")
             numbers = self.receive(session, delivered + queued)
             _, delivered, _, _, queued = self.wait_for_counters(
                 gateway, "remote", lambda *counters: counters[4] == 0, "the queue is empty")
@@ -71,7 +71,6 @@ class BackPressure(harness.WeirTest):
             session.control.expect_control(sp.DESTROY)
         gateway.expect_exit()
         self.assertEqual(numbers, sorted(set(numbers)), "each once, in order")
-        self.assertEqual(numbers[0], 0)
         return numbers
 
     def test_drop_oldest_keeps_the_latest(self):

@@ -68,10 +68,10 @@ class Beginning(harness.WeirTest):
 
     def test_missing_file_of_a_module(self):
         self.check(self.library("./no/such/libmodule.so"), "./no/such/libmodule.so",
-                   place='gateway.json:6:24: modules[0].loader.entrypoint["module.path"]')
+                   place='gateway.json:7:26: modules[0].loader.entrypoint["module.path"]')
 
     def test_module_that_is_no_shared_object(self):
-        self.write_script("libtext.so", "this is a text, and by far long enough to be read as one\n")
+        self.write_script("libtext.so", "this is no library\n" * 100)
         self.check(self.library("./libtext.so"), '"broken"', "libtext.so", "invalid ELF header")
 
     def test_shared_object_that_is_no_module(self):
@@ -84,12 +84,11 @@ class Beginning(harness.WeirTest):
 
     def test_folder_instead_of_a_library(self):
         os.mkdir(self.path("folder"))
-        self.check(self.library("./folder"), "./folder",
-                   place='gateway.json:6:24: modules[0].loader.entrypoint["module.path"]')
+        self.check(self.library("./folder"), '"broken"', "./folder", "directory")
 
     def test_reason_why_a_module_cannot_be_created(self):
         os.mkdir(self.path("logger.txt"))
-        self.check(logger(), '"logger"', "logger.txt", "folder")
+        self.check(logger(), '"logger"', "logger.txt", "directory")
 
     def test_args_that_a_module_does_not_understand(self):
         self.check(native("hello", "hello_world", {"intervall": 5}), '"hello"', '"intervall"')

@@ -47,7 +47,7 @@ class Deaths(harness.WeirTest):
             if life < 3:
                 echo.press_enter()
                 echo.expect_exit()
-                gateway.wait_for("lost the remote module at 'control': it said goodbye", life)
+                gateway.wait_for("lost the remote module at 'control'", life)
         self.stop(gateway, echo)
 
     def test_remote_killed_and_started_again(self):

@@ -143,9 +143,13 @@ class TowardsRemote(harness.WeirTest):
 
     def test_unknown_control_messages_are_passed_over(self):
         with self.connect() as control:
-            control.greet()
-            control.send(sp.frame(sp.control(5)) + sp.frame(sp.control(200, b"later")) +
-                         sp.frame(sp.reply(sp.CREATED)) + sp.frame(b"\xa1\x6c\x02\x01\0\0\0\x08"))
+            self.begin_session(control)
+            control.send(sp.frame(sp.control(200, b"later")) + sp.frame(sp.reply(sp.CREATED)) +
+                         sp.frame(b"\xa1\x6c\x02\x01\0\0\0\x08"))
+            self.echo.wait_for("ignored", 3)
+            control.send(sp.frame(sp.control(sp.START)))
+            with self.connect("messages").greet() as messages:
+                self.check_echo(messages, b"on the same connection")
         self.check_end()
 
     def test_second_connection_to_an_occupied_channel_is_closed_at_once(self):
@@ -186,15 +190,20 @@ class TowardsGateway(harness.WeirTest):
 
     def setUp(self):
         super().setUp()
-        self.listener = sp.Listener(self.path("control"))
-        self.addCleanup(self.listener.__exit__)
         self.started = 0
+
+    def listen(self):
+        """At a place of its own for each gateway: no connection of an earlier one waits there."""
+        self.started += 1
+        self.control_id = f"control_{self.started}"
+        self.listener = sp.Listener(self.path(self.control_id))
+        self.addCleanup(self.listener.__exit__)
 
     def start_one(self):
         """hello_world -> we -> logger, and hello_world -> other, which must run in any case."""
-        self.started += 1
+        self.listen()
         return self.start_gateway(
-            [logger(), logger("other"), remote("remote", "control", [1]), hello_world()],
+            [logger(), logger("other"), remote("remote", self.control_id, [1]), hello_world()],
             [link("hello_world", "remote"), link("remote", "logger"), link("hello_world", "other")],
             name=f"weir_{self.started}")
 
@@ -202,7 +211,7 @@ class TowardsGateway(harness.WeirTest):
         """It said why, lives, and takes a good remote now."""
         self.wait_for_messages(1, "other.txt")
         if reason:
-            gateway.wait_for("could not attach the remote module at 'control': ")
+            gateway.wait_for(f"could not attach the remote module at '{self.control_id}': ")
         content = f"after case {self.started}".encode()
         with sp.Session(self.listener, self.folder) as session:
             self.assertEqual(session.args, "[1]")
@@ -245,9 +254,9 @@ class TowardsGateway(harness.WeirTest):
 
     def wait_for_either(self, gateway):
         """It was attached already, or not yet."""
-        harness.wait_until(lambda: any(text in gateway.err() for text in (
-            "could not attach the remote module at 'control': ",
-            "lost the remote module at 'control': ")), "the reason is in the log")
+        harness.wait_until(lambda: any(
+            f"{text} the remote module at '{self.control_id}': " in gateway.err()
+            for text in ("could not attach", "lost")), "the reason is in the log")
 
     def test_bad_greetings_on_the_message_channel(self):
         self.check_messages(BAD_GREETINGS, b"")
@@ -300,13 +309,14 @@ class TowardsGateway(harness.WeirTest):
         with self.listener.accept().greet() as control:
             control.expect_control(sp.CREATE)
             for image in (sp.create("ipc://x"), sp.control(sp.START), sp.control(sp.DESTROY),
-                          sp.control(6), sp.control(99, b"later")):
+                          sp.control(99, b"later")):
                 control.send(sp.frame(image))
             gateway.wait_for("ignored", 4)
         self.check_end(gateway, reason=False)
 
     def test_message_over_the_limit_closes_the_connection(self):
-        modules = [logger(), remote("remote", "control", **{"message.limit": 1000})]
+        self.listen()
+        modules = [logger(), remote("remote", self.control_id, **{"message.limit": 1000})]
         gateway = self.start_gateway(modules, [link("remote", "logger")])
         with sp.Session(self.listener, self.folder) as session:
             session.messages.send_to_closing(sp.frame(sp.message(bytes(1000))))
@@ -321,9 +331,10 @@ class TowardsGateway(harness.WeirTest):
         gateway.stop()
 
     def test_largest_message_passes_both_ways(self):
+        self.listen()
         content = bytes(range(256)) * (4 * 1024 * 40)
         gateway = self.start_gateway(
-            [native("pass", "pass"), remote("remote", "control", **{"message.limit": 64 << 20})],
+            [native("pass", "pass"), remote("remote", self.control_id, **{"message.limit": 64 << 20})],
             [link("remote", "pass"), link("pass", "remote")])
         with sp.Session(self.listener, self.folder) as session:
             session.messages.send(sp.frame(sp.message(content)))

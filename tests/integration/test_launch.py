@@ -80,7 +80,11 @@ class Launch(harness.WeirTest):
         self.assertEqual(gateway.troubles(), [])
 
     def test_process_inherits_no_descriptor_but_three(self):
-        gateway = self.beside_it(self.python("teller", TELL))
+        """Not even one that the gateway itself inherited and knows nothing of."""
+        config = self.write_config([self.python("teller", TELL)])
+        strange_fd = os.open("/dev/null", os.O_RDONLY)
+        self.addCleanup(os.close, strange_fd)
+        gateway = self.start("weir", harness.WEIR, "run", config, pass_fds=[strange_fd])
         told = self.told(gateway, "teller")
         self.assertEqual(told["fds"], [0, 1, 2])
         self.assertEqual(told["stdin"], "/dev/null")
@@ -163,11 +167,13 @@ class Launch(harness.WeirTest):
         gateway.kill()
         harness.wait_until(lambda: harness.reap(pid), "the launched process ends")
 
-    def test_killed_gateway_leaves_no_stubborn_child(self):
+    def test_killed_gateway_leaves_no_child_that_notices_nothing(self):
+        """It neither writes to the log nor reads a socket."""
         self.crashed = True
-        gateway = self.beside_it(self.python("stubborn", STUBBORN, "stubborn_control"))
-        gateway.wait_for("stubborn and ready")
-        pid = gateway.launched_pids()["stubborn"]
+        gateway = self.beside_it(
+            launched("sleeper", "/bin/sh", ["-c", "trap '' TERM HUP; echo awake; exec sleep 1000"]))
+        gateway.wait_for("[sleeper] awake")
+        pid = gateway.launched_pids()["sleeper"]
         gateway.kill()
         harness.wait_until(lambda: harness.reap(pid), "the launched process ends")
 

@@ -19,10 +19,6 @@ def modules(isolated):
             native("swallow", "swallow"), logger()]
 
 
-def is_flowing(path):
-    return b'"properties"' in harness.read_bytes(path)[:1000]
-
-
 class Shutdown(harness.WeirTest):
     def check_run(self, order, isolated):
         log = self.path("logger.txt")
@@ -30,7 +26,7 @@ class Shutdown(harness.WeirTest):
             os.unlink(log)
         listed = [modules(isolated)[i] for i in order]
         gateway = self.start_gateway(listed, LINKS)
-        harness.wait_until(lambda: is_flowing(log), "messages flow")
+        harness.wait_until(lambda: harness.is_flowing(log), "messages flow")
         gateway.stop()
         self.assertEqual(gateway.problems(), [])
         self.assertEqual(harness.log_entries(log)[-1]["content"], "Log stopped")

@@ -32,7 +32,7 @@ byte over_first, over_count;
 
 bool pending;       /* link.pending */
 byte stacked;       /* the link is on node.pending so often */
-byte active;        /* ... and in the running thread's list */
+byte listed;        /* ... and in the running thread's list */
 byte state = IDLE;
 byte runnable;      /* the node is in the executor's queue so often */
 byte running;       /* threads inside wr_node_run */
@@ -50,7 +50,7 @@ inline wake() {
             fi
         }
         if
-        :: seen == 100 -> runnable++; assert(runnable == 1); break
+        :: seen == 100 -> atomic { runnable++; assert(runnable == 1) }; break
         :: else
         fi
     :: seen == RUNNING ->
@@ -110,7 +110,7 @@ proctype publisher(byte id) {
         :: !pending ->
             atomic { was = pending; pending = true }
             if
-            :: !was -> stacked++; assert(stacked == 1); wake()
+            :: !was -> atomic { stacked++; assert(stacked == 1) }; wake()
             :: else
             fi
         :: else
@@ -181,16 +181,16 @@ end:
         assert(running == 1);
         state = RUNNING;
         if
-        :: stacked > 0 -> atomic { active = active + stacked; stacked = 0 }
+        :: stacked > 0 -> atomic { listed = listed + stacked; stacked = 0 }
         :: else
         fi;
-        assert(active <= 1);
+        assert(listed <= 1);
         if
-        :: active > 0 ->
-            active--;
+        :: listed > 0 ->
+            listed--;
             take(msg);
             if
-            :: msg != 0 -> consume(msg); active++
+            :: msg != 0 -> consume(msg); listed++
             :: else -> /* settle */
                 pending = false;
 #ifndef NO_RECHECK
@@ -199,7 +199,7 @@ end:
                 :: more ->
                     atomic { was = pending; pending = true }
                     if
-                    :: !was -> active++
+                    :: !was -> listed++
                     :: else
                     fi
                 :: else
@@ -210,7 +210,7 @@ end:
         fi;
         running--;
         if
-        :: active > 0 -> state = QUEUED; runnable++; assert(runnable == 1)
+        :: listed > 0 -> state = QUEUED; atomic { runnable++; assert(runnable == 1) }
         :: else ->
             atomic {
                 if
@@ -219,7 +219,7 @@ end:
                 fi
             }
             if
-            :: more -> state = QUEUED; runnable++; assert(runnable == 1)
+            :: more -> state = QUEUED; atomic { runnable++; assert(runnable == 1) }
             :: else
             fi
         fi
@@ -236,5 +236,5 @@ init {
     timeout; /* nothing can happen any more */
     assert(delivered == PUBLISHERS * PER);
     assert(head == tail && over_count == 0);
-    assert(!pending && stacked == 0 && active == 0 && state == IDLE)
+    assert(!pending && stacked == 0 && listed == 0 && state == IDLE)
 }
