@@ -2,7 +2,7 @@
 # The short names for what CMake and scripts/ do. `make help` lists them.
 
 PREFIX ?= /usr/local
-# For demo: stop after so many seconds.
+# For demo: stop after so many seconds. For fuzz: so many for each target.
 SECONDS ?=
 JOBS ?= $(shell nproc)
 
@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 unexport MAKEFLAGS MAKELEVEL
 .NOTPARALLEL:
 
-.PHONY: all demo check faults install format check-format clean help
+.PHONY: all demo check faults fuzz install format check-format clean help
 
 all: ## build everything into build/ (the default)
 	@scripts/install-deps build
@@ -29,6 +29,12 @@ faults: ## the tests that break, kill and flood a running gateway
 	@cmake --preset dev
 	@cmake --build --preset dev -j $(JOBS)
 	@ctest --preset dev -L faults --no-tests=error
+
+fuzz: ## run each fuzz target for SECONDS=n (an hour if not given)
+	@scripts/install-deps build check
+	@cmake --preset fuzz
+	@cmake --build --preset fuzz -j $(JOBS)
+	@scripts/fuzz "$(or $(SECONDS),3600)"
 
 install: all ## install below PREFIX (/usr/local), inside DESTDIR if that is set
 	@cmake --install build

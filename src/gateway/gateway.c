@@ -16,7 +16,7 @@
 #include "gateway/config.h"
 #include "gateway/instance.h"
 #include "platform/clock.h"
-#include "platform/file.h"
+#include "platform/run_folder.h"
 
 /* A link from "*": applies to modules that come later, too. */
 typedef struct star_link {
@@ -27,10 +27,10 @@ typedef struct star_link {
 struct weir_gateway {
     wr_mutex lock;
     weir_gateway_options options;
-    wr_config *config;  /* of the file; NULL: none */
+    wr_config *config; /* of the file; NULL: none */
     wr_broker *broker;
-    wr_loop *loop;      /* made for the first remote module */
-    char *folder;       /* likewise: for sockets */
+    wr_loop *loop;           /* made for the first remote module */
+    wr_run_folder *folder;   /* likewise: for sockets */
     wr_instance **instances; /* in the order of adding */
     size_t count;
     size_t capacity;
@@ -117,7 +117,7 @@ static wr_instance *find(const weir_gateway *gateway, const char *name)
 static weir_err need_loop(weir_gateway *gateway, wr_error *error)
 {
     if (gateway->folder == NULL) {
-        weir_err err = wr_folder_create_private(&gateway->folder, error);
+        weir_err err = wr_run_folder_open(&gateway->folder, error);
         if (err != WEIR_OK) {
             return err;
         }
@@ -159,7 +159,7 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
     wr_instance_host host = {
         .broker = gateway->broker,
         .loop = gateway->loop,
-        .folder = gateway->folder,
+        .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
         .number = gateway->added,
     };
@@ -335,8 +335,8 @@ weir_err weir_gateway_start(weir_gateway *gateway)
 
 static uint64_t stop_deadline(const weir_gateway *gateway)
 {
-    uint64_t grace_ms = gateway->config == NULL ? WR_GRACE_PERIOD_DEFAULT_MS
-                                                : gateway->config->grace_period_ms;
+    uint64_t grace_ms =
+        gateway->config == NULL ? WR_GRACE_PERIOD_DEFAULT_MS : gateway->config->grace_period_ms;
     return wr_clock_ns() + grace_ms * WR_NS_PER_MS;
 }
 
@@ -409,13 +409,12 @@ void weir_gateway_destroy(weir_gateway *gateway)
         wr_instance_destroy(gateway->instances[i]);
     }
     wr_loop_destroy(gateway->loop);
-    wr_folder_remove_private(gateway->folder);
+    wr_run_folder_close(gateway->folder);
     for (size_t i = 0; i < gateway->star_count; i++) {
         free(gateway->stars[i].sink);
     }
     free(gateway->stars);
     free(gateway->instances);
-    free(gateway->folder);
     json_decref(gateway->index);
     wr_config_destroy(gateway->config);
     wr_mutex_deinit(&gateway->lock);
@@ -431,7 +430,8 @@ static weir_err remove_instance(weir_gateway *gateway, wr_instance *instance)
     if (err != WEIR_OK) {
         return err;
     }
-    size_t place = (size_t)json_integer_value(json_object_get(gateway->index, instance->config->name));
+    size_t place =
+        (size_t)json_integer_value(json_object_get(gateway->index, instance->config->name));
     json_object_del(gateway->index, instance->config->name);
     gateway->count--;
     for (size_t i = place; i < gateway->count; i++) {
@@ -509,8 +509,8 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
 weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
 {
     wr_config *config = NULL;
-    weir_err err = wr_config_parse_link(json, gateway->options.on_problem, gateway->options.user,
-                                        &config);
+    weir_err err =
+        wr_config_parse_link(json, gateway->options.on_problem, gateway->options.user, &config);
     if (err != WEIR_OK) {
         return err;
     }
@@ -533,8 +533,7 @@ static weir_err remove_star(weir_gateway *gateway, const wr_instance *sink)
     free(gateway->stars[at].sink);
     gateway->stars[at] = gateway->stars[--gateway->star_count];
     for (size_t i = 0; i < gateway->count; i++) {
-        weir_err err =
-            wr_broker_unlink(gateway->broker, gateway->instances[i]->node, sink->node);
+        weir_err err = wr_broker_unlink(gateway->broker, gateway->instances[i]->node, sink->node);
         if (err != WEIR_OK && err != WEIR_ERR_NOT_FOUND) {
             return err;
         }

@@ -11,10 +11,6 @@
 #include "module/host.h"
 #include "platform/file.h"
 
-#ifndef WEIR_MODULE_FOLDER
-#define WEIR_MODULE_FOLDER "/usr/local/lib/weir/modules"
-#endif
-
 /* Does `<folder>/<prefix><name><suffix>` exist? Then it is `*found`; else it is noted in `tried`. */
 static bool try_path(const char *folder, size_t folder_size, const char *prefix, const char *name,
                      const char *suffix, char **found, wr_buffer *tried)
@@ -45,6 +41,21 @@ static bool find_path(const char *path, const char *folder, char **found, wr_buf
            try_path(".", 1, "", path, "", found, tried);
 }
 
+/* The module folder beside this library, wherever the installation was moved. */
+static bool find_beside(const char *name, char **found, wr_buffer *tried)
+{
+    char *library = wr_library_file_of((wr_function)find_beside);
+    const char *slash = library == NULL ? NULL : strrchr(library, '/');
+    wr_buffer folder = WR_BUFFER_INIT;
+    wr_buffer_append(&folder, library, slash == NULL ? 0 : (size_t)(slash - library));
+    wr_buffer_append_text(&folder, "/weir/modules");
+    bool ok = slash != NULL && !folder.failed &&
+              try_path(folder.data, folder.size, "lib", name, ".so", found, tried);
+    wr_buffer_deinit(&folder);
+    free(library);
+    return ok;
+}
+
 static bool find_name(const char *name, char **found, wr_buffer *tried)
 {
     const char *folders = getenv(WR_ENV_MODULE_PATH);
@@ -55,8 +66,7 @@ static bool find_name(const char *name, char **found, wr_buffer *tried)
         }
         folders += size + (folders[size] == ':');
     }
-    return try_path(WEIR_MODULE_FOLDER, strlen(WEIR_MODULE_FOLDER), "lib", name, ".so", found,
-                    tried);
+    return find_beside(name, found, tried);
 }
 
 weir_err wr_native_find(const char *module_path, const char *folder, char **found, wr_error *error)

@@ -19,11 +19,10 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_file_read(const char *path, size_t limit, 
 WR_SHARED bool wr_file_exists(const char *path);
 /* Remove a file or an empty folder; harmless when there is none. */
 WR_SHARED void wr_file_remove(const char *path);
-/* Make a fresh folder that only this user can enter (0700) below the place for run-time files
- * (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and usable).
- * `*path` is absolute and the caller's to free. */
-WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(char **path, wr_error *error);
-/* Remove such a folder and the files in it; harmless when there is none. NULL is allowed. */
-WR_SHARED void wr_folder_remove_private(const char *path);
+/* Make a fresh folder `prefix`-XXXXXX that only this user can enter (0700) below the place for
+ * run-time files (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and
+ * usable). `*path` is absolute and the caller's to free. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(const char *prefix, char **path,
+                                                            wr_error *error);
 
 #endif

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "platform/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@
 #include "platform/stream.h"
 
 #define READ_CHUNK 16384u
-#define FOLDER_TEMPLATE "weir-XXXXXX"
+#define FOLDER_SUFFIX "-XXXXXX"
 /* Kept free behind a private folder's path for the names of sockets in it. */
 #define SOCKET_NAME_MAX 40u
 #define FOLDER_PATH_MAX (WR_ADDRESS_MAX - SOCKET_NAME_MAX)
@@ -118,19 +117,20 @@ void wr_file_remove(const char *path)
 }
 
 /* `place` may be a list with colons, as systemd gives RUNTIME_DIRECTORY; the first one counts. */
-static weir_err create_below(const char *place, char **path, wr_error *error)
+static weir_err create_below(const char *place, const char *prefix, char **path, wr_error *error)
 {
     size_t length = strcspn(place, ":");
-    if (place[0] != '/' || length + sizeof("/" FOLDER_TEMPLATE) > FOLDER_PATH_MAX) {
+    size_t rest = strlen("/") + strlen(prefix) + sizeof(FOLDER_SUFFIX);
+    if (place[0] != '/' || length + rest > FOLDER_PATH_MAX) {
         return wr_error_set(error, WEIR_ERR_INVALID,
                             "'%s' is not an absolute path of at most %zu bytes", place,
-                            FOLDER_PATH_MAX - sizeof("/" FOLDER_TEMPLATE));
+                            FOLDER_PATH_MAX - rest);
     }
     char *name = malloc(FOLDER_PATH_MAX);
     if (name == NULL) {
         return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for the path of a folder");
     }
-    (void)snprintf(name, FOLDER_PATH_MAX, "%.*s/" FOLDER_TEMPLATE, (int)length, place);
+    (void)snprintf(name, FOLDER_PATH_MAX, "%.*s/%s" FOLDER_SUFFIX, (int)length, place, prefix);
     if (mkdtemp(name) == NULL) {
         weir_err err =
             wr_os_error_set(error, errno, "cannot make a folder in '%.*s'", (int)length, place);
@@ -141,28 +141,14 @@ static weir_err create_below(const char *place, char **path, wr_error *error)
     return WEIR_OK;
 }
 
-weir_err wr_folder_create_private(char **path, wr_error *error)
+weir_err wr_folder_create_private(const char *prefix, char **path, wr_error *error)
 {
     static const char *const variables[] = {"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "TMPDIR"};
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
         const char *place = getenv(variables[i]);
-        if (place != NULL && create_below(place, path, NULL) == WEIR_OK) {
+        if (place != NULL && create_below(place, prefix, path, NULL) == WEIR_OK) {
             return WEIR_OK;
         }
     }
-    return create_below("/tmp", path, error);
-}
-
-void wr_folder_remove_private(const char *path)
-{
-    DIR *folder = path == NULL ? NULL : opendir(path);
-    if (folder == NULL) {
-        return;
-    }
-    struct dirent *entry;
-    while ((entry = readdir(folder)) != NULL) {
-        (void)unlinkat(dirfd(folder), entry->d_name, 0); /* "." and ".." refuse */
-    }
-    closedir(folder);
-    (void)rmdir(path);
+    return create_below("/tmp", prefix, path, error);
 }

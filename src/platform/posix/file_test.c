@@ -29,7 +29,7 @@ static int make_place(void **state)
 {
     static place where;
     *state = &where;
-    if (wr_folder_create_private(&where.folder, NULL) != WEIR_OK) {
+    if (wr_folder_create_private("weir-test", &where.folder, NULL) != WEIR_OK) {
         return -1;
     }
     (void)snprintf(where.path, sizeof(where.path), "%s/file", where.folder);
@@ -180,7 +180,7 @@ static bool lands_in(const char *name, const char *value, const char *root)
     char *saved = before != NULL ? strdup(before) : NULL;
     assert_int_equal(setenv(name, value, 1), 0);
     char *folder = NULL;
-    assert_int_equal(wr_folder_create_private(&folder, NULL), WEIR_OK);
+    assert_int_equal(wr_folder_create_private("weir-test", &folder, NULL), WEIR_OK);
     bool below = strncmp(folder, root, strlen(root)) == 0 && folder[strlen(root)] == '/';
     wr_file_remove(folder);
     free(folder);

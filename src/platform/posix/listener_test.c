@@ -32,7 +32,7 @@ static int make_place(void **state)
 {
     static place where;
     *state = &where;
-    if (wr_folder_create_private(&where.folder, NULL) != WEIR_OK) {
+    if (wr_folder_create_private("weir-test", &where.folder, NULL) != WEIR_OK) {
         return -1;
     }
     (void)snprintf(where.path, sizeof(where.path), "%s/socket", where.folder);

@@ -190,7 +190,7 @@ static void connect_to_a_regular_file_is_closed(void **state)
 {
     (void)state;
     char *folder = NULL;
-    assert_int_equal(wr_folder_create_private(&folder, NULL), WEIR_OK);
+    assert_int_equal(wr_folder_create_private("weir-test", &folder, NULL), WEIR_OK);
     char path[WR_ADDRESS_MAX + 1];
     (void)snprintf(path, sizeof(path), "%s/file", folder);
     int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
