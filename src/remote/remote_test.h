@@ -205,7 +205,7 @@ static inline void place_open(place *at)
     *at = (place){.folder = NULL};
     weir_log_set_level(WEIR_LOG_ERROR);
     probe_reset();
-    ASSERT_OK(wr_folder_create_private(&at->folder, NULL));
+    ASSERT_OK(wr_folder_create_private("weir-test", &at->folder, NULL));
     (void)snprintf(at->control, sizeof(at->control), "%s/control", at->folder);
     (void)snprintf(at->messages, sizeof(at->messages), "%s/messages", at->folder);
     (void)snprintf(at->uri, sizeof(at->uri), "ipc://%s", at->messages);
