@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 unexport MAKEFLAGS MAKELEVEL
 .NOTPARALLEL:
 
-.PHONY: all demo check faults fuzz install format check-format clean help
+.PHONY: all demo check bench faults fuzz install format check-format clean help
 
 all: ## build everything into build/ (the default)
 	@scripts/install-deps build
@@ -23,6 +23,10 @@ demo: all ## build, then run the proxy sample until Ctrl-C, or for SECONDS=n
 check: ## build and run every test
 	@scripts/install-deps build check
 	@scripts/check
+
+bench: ## measure against the limits and other libraries; results in bench/out/ (QUICK=1: a short run)
+	@scripts/install-deps build bench
+	@bench/run.sh
 
 faults: ## the tests that break, kill and flood a running gateway
 	@scripts/install-deps build check
