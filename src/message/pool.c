@@ -13,14 +13,18 @@
 
 #include "platform/thread.h"
 
-/* Classes: multiples of 64 up to 512, then powers of two. */
+/* Classes: multiples of 64 up to 512, then powers of two. Pages of a block that no message touches
+ * cost nothing. */
 #define CLASS_STEP 64u
 #define CLASS_STEPS 8u
-#define CLASS_COUNT 12u
+#define CLASS_COUNT 21u
 
-/* Blocks of a chain, and chains of a class that the depot keeps; what is over goes back to malloc. */
-#define CHAIN_BLOCKS 32u
-#define DEPOT_CHAINS 64u
+/* The most blocks and bytes of a chain (but one block at least), and the bytes of a class that the
+ * depot keeps; what is over goes back to malloc. Large blocks are worth keeping even more than small
+ * ones: fresh pages cost several times what copying into them does. */
+#define CHAIN_BLOCKS_MAX 32u
+#define CHAIN_BYTES_MAX 65536u
+#define DEPOT_BYTES_MAX (8u * 1024u * 1024u)
 
 typedef struct block {
     struct block *next;       /* in its chain */
@@ -28,7 +32,7 @@ typedef struct block {
 } block;
 
 typedef struct cache_class {
-    block *list; /* in use: up to CHAIN_BLOCKS */
+    block *list; /* in use: up to a whole chain */
     unsigned count;
     block *spare; /* NULL or a whole chain */
 } cache_class;
@@ -67,6 +71,15 @@ static size_t size_of(unsigned class)
                                : ((size_t)CLASS_STEP * CLASS_STEPS) << (class - CLASS_STEPS + 1);
 }
 
+static unsigned chain_blocks(unsigned class)
+{
+    size_t fit = CHAIN_BYTES_MAX / size_of(class);
+    if (fit >= CHAIN_BLOCKS_MAX) {
+        return CHAIN_BLOCKS_MAX;
+    }
+    return fit == 0 ? 1 : (unsigned)fit;
+}
+
 static void make_depots(void)
 {
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
@@ -88,7 +101,7 @@ static void give_chain(unsigned class, block *chain)
 {
     depot *to = &depots[class];
     wr_mutex_lock(&to->lock);
-    bool kept = to->count < DEPOT_CHAINS;
+    bool kept = (to->count + 1) * chain_blocks(class) * size_of(class) <= DEPOT_BYTES_MAX;
     if (kept) {
         chain->next_chain = to->chains;
         to->chains = chain;
@@ -147,7 +160,7 @@ static bool refill(cache_class *mine, unsigned class)
         chain = take_chain(class);
     }
     mine->list = chain;
-    mine->count = chain == NULL ? 0 : CHAIN_BLOCKS;
+    mine->count = chain == NULL ? 0 : chain_blocks(class);
     return chain != NULL;
 }
 
@@ -199,7 +212,7 @@ void wr_pool_put(void *returned, size_t size)
     if (!own.registered) {
         register_cache();
     }
-    if (mine->count == CHAIN_BLOCKS) {
+    if (mine->count >= chain_blocks(class)) {
         set_aside(mine, class);
     }
     block *first = returned;

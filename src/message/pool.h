@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /* In bytes. */
-#define WR_POOL_BLOCK_MAX 8192u
+#define WR_POOL_BLOCK_MAX (4u * 1024u * 1024u)
 
 /* A block of at least `size` bytes, aligned as by malloc. NULL: out of memory. */
 void *wr_pool_get(size_t size);

@@ -207,6 +207,7 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
+    proxy->untold_bytes = 0;
     proxy->redelivered_end = extension->position.sent;
 }
 
@@ -300,6 +301,7 @@ void wr_proxy_tell(wr_proxy *proxy)
         return;
     }
     proxy->told = proxy->received;
+    proxy->untold_bytes = 0;
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
                                                              .count = proxy->received});
 }

@@ -152,8 +152,7 @@ void wr_proxy_continue_stop(wr_proxy *proxy)
 {
     if (proxy->control != NULL && !proxy->destroy_sent) {
         if (!wr_proxy_flush(proxy)) {
-            wr_proxy_on_write_task(&proxy->write_task);
-            return;
+            return; /* until the socket can be written */
         }
         if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
             return; /* until an acknowledgement makes room */

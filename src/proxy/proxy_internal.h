@@ -61,6 +61,7 @@ struct wr_proxy {
     uint32_t features;        /* agreed with it: WR_FEATURE_... */
     uint64_t received;        /* its messages that the broker has accepted */
     uint64_t told;            /* how many of them it knows of */
+    uint64_t untold_bytes;    /* bytes of those that it does not know of */
     uint64_t redelivered_end; /* its messages below this number may have come before */
     bool end_asked; /* the supervisor was told to end the process */
     uint64_t stop_deadline_ns;
@@ -108,7 +109,7 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
 /* The loop: tell the remote module how many of its messages have arrived. */
 void wr_proxy_tell(wr_proxy *proxy);
-/* The loop: write what is queued. True: nothing is left. */
+/* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);
 void wr_proxy_on_read_task(wr_task *task);

@@ -104,35 +104,6 @@ static void drained(void *self)
     wr_mutex_unlock(&proxy->tx_lock);
 }
 
-bool wr_proxy_flush(wr_proxy *proxy)
-{
-    weir_err err = WEIR_OK;
-    wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel != NULL) {
-        proxy->tx_waits = false;
-        pump(proxy);
-        err = wr_channel_flush(proxy->channel);
-    }
-    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
-    wr_mutex_unlock(&proxy->tx_lock);
-    return err != WEIR_ERR_WOULD_BLOCK;
-}
-
-weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
-{
-    wr_mutex_lock(&proxy->tx_lock);
-    weir_err err = wr_window_acknowledge(&proxy->window, count);
-    bool room = proxy->ack_waits && !wr_window_full(&proxy->window);
-    if (room) {
-        proxy->ack_waits = false;
-    }
-    wr_mutex_unlock(&proxy->tx_lock);
-    if (room && wr_proxy_flush(proxy)) {
-        wr_node_ready(proxy->node);
-    }
-    return err;
-}
-
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_mutex_lock(&proxy->tx_lock);
@@ -174,6 +145,38 @@ static void update_watch(wr_proxy *proxy)
     wr_watch_set(proxy->channel_watch, events);
 }
 
+bool wr_proxy_flush(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    if (proxy->channel == NULL) {
+        return true;
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    proxy->tx_waits = false;
+    pump(proxy);
+    err = wr_channel_flush(proxy->channel);
+    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
+    wr_mutex_unlock(&proxy->tx_lock);
+    update_watch(proxy);
+    return err != WEIR_ERR_WOULD_BLOCK;
+}
+
+weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    weir_err err = wr_window_acknowledge(&proxy->window, count);
+    bool go_on = !wr_window_full(&proxy->window) &&
+                 (proxy->ack_waits || wr_window_waiting(&proxy->window) > 0);
+    proxy->ack_waits = proxy->ack_waits && !go_on;
+    wr_mutex_unlock(&proxy->tx_lock);
+    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this nobody
+     * watches the socket any more. */
+    if (go_on && wr_proxy_flush(proxy)) {
+        wr_node_ready(proxy->node);
+    }
+    return err;
+}
+
 static void on_writable(wr_proxy *proxy)
 {
     if (!wr_proxy_flush(proxy)) {
@@ -189,6 +192,9 @@ static void on_writable(wr_proxy *proxy)
 /* The remote module may have sent it before, when we were somebody else or were cut off. */
 static void note_received(wr_proxy *proxy, weir_message *msg)
 {
+    size_t size;
+    (void)weir_message_image(msg, &size);
+    proxy->untold_bytes += size;
     if (proxy->received++ < proxy->redelivered_end) {
         wr_message_mark_redelivered(msg);
         atomic_fetch_add(&proxy->redelivered, 1);
@@ -212,7 +218,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
         wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                weir_err_text(published));
     }
-    if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4) {
+    if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
+        proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
         wr_proxy_tell(proxy);
     }
     return err;

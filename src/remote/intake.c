@@ -106,8 +106,9 @@ static void deliver_batch(weir_remote *remote)
     wr_module_receive(remote->api, remote->self, intake->batch, intake->count);
     wr_transmit_leave(&remote->transmit);
     size_t count = intake->count;
+    size_t bytes = intake->bytes;
     drop_batch(intake);
-    wr_session_processed(remote, count);
+    wr_session_processed(remote, count, bytes);
 }
 
 /* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */

@@ -27,7 +27,7 @@
 /* How much is handed to the module at once: enough to make the calls around it cheap, little enough
  * to see a destroy or an interrupt between two batches. */
 #define WR_INTAKE_BATCH_MAX 64u
-#define WR_INTAKE_BATCH_BYTES (4u * 1024u * 1024u)
+#define WR_INTAKE_BATCH_BYTES (512u * 1024u)
 /* When the gateway ends the module, what it sent before is delivered first: this many batches, so
  * that a peer which never stops sending cannot put the end off. */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
@@ -54,6 +54,7 @@ typedef struct wr_session {
     wr_id instance;     /* ours, from attach to detach */
     uint64_t processed; /* messages of this session that receive has returned from */
     uint64_t told;      /* how many of them the gateway knows of */
+    uint64_t untold_bytes; /* bytes of those that it does not know of */
     char *args;         /* of the module that exists; NULL: none, or no memory for them */
     bool ended;    /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
@@ -108,8 +109,8 @@ void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
 void wr_session_end_module(weir_remote *remote);
-/* The module has processed `count` more messages: tell the gateway, now or with the next ones. */
-void wr_session_processed(weir_remote *remote, size_t count);
+/* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with the next ones. */
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, if nothing is on its way to it. */
 void wr_session_tell(weir_remote *remote);
 

@@ -229,6 +229,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         session->processed = extension->position.first;
     }
     session->told = session->processed;
+    session->untold_bytes = 0;
     intake->number = session->processed;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
@@ -364,15 +365,18 @@ void wr_session_tell(weir_remote *remote)
         return; /* what receive published must outlive us before we say that it is done */
     }
     session->told = session->processed;
+    session->untold_bytes = 0;
     wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
     send_or_disconnect(remote, &message);
 }
 
-void wr_session_processed(weir_remote *remote, size_t count)
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
     session->processed += count;
-    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4) {
+    session->untold_bytes += bytes;
+    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||
+        session->untold_bytes >= WR_WINDOW_BYTES / 4) {
         wr_session_tell(remote);
     }
 }
