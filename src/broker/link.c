@@ -46,11 +46,6 @@ static void uncongest(wr_link *link)
     }
 }
 
-static bool has_room(const wr_link *link)
-{
-    return wr_mailbox_queued(&link->box) <= link->box.config.limit / 2;
-}
-
 static void congest(wr_link *link)
 {
     if (atomic_load(&link->congested) || atomic_exchange(&link->congested, true)) {
@@ -58,7 +53,7 @@ static void congest(wr_link *link)
     }
     wr_node_congest(link->source);
     /* The sink may have made room before it could see the flag, or be gone. */
-    if (has_room(link) || atomic_load(&link->closed)) {
+    if (wr_mailbox_has_room(&link->box) || atomic_load(&link->closed)) {
         uncongest(link);
     }
 }
@@ -82,7 +77,7 @@ weir_err wr_link_put(wr_link *link, weir_message *msg)
 
 void wr_link_relieve(wr_link *link)
 {
-    if (atomic_load(&link->congested) && has_room(link)) {
+    if (atomic_load(&link->congested) && wr_mailbox_has_room(&link->box)) {
         uncongest(link);
     }
 }

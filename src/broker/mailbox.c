@@ -187,18 +187,42 @@ static void drop_unqueued(wr_mailbox *box, weir_message *msg)
     drop(box, msg);
 }
 
+/* The bytes that this message counts for: 0 unless it is large. */
+static uint64_t large_size(const weir_message *msg)
+{
+    size_t size = 0;
+    (void)weir_message_image(msg, &size);
+    return size < WR_QUEUE_LARGE ? 0 : size;
+}
+
+/* Account for large messages that were taken. */
+static void subtract_large(wr_mailbox *box, weir_message *const *msgs, size_t count)
+{
+    if (atomic_load_explicit(&box->large_bytes, memory_order_relaxed) == 0) {
+        return; /* what we took was added before we could */
+    }
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += large_size(msgs[i]);
+    }
+    atomic_fetch_sub(&box->large_bytes, bytes);
+}
+
 static weir_err put_or_overflow(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg,
                                 bool *at_limit)
 {
     int64_t left = 0;
+    uint64_t size = large_size(msg);
+    bool large = size > 0 && atomic_fetch_add(&box->large_bytes, size) + size >= WR_QUEUE_BYTES;
     if (atomic_load_explicit(&box->overflow_count, memory_order_acquire) == 0 &&
         ring_put(box, cells, msg, &left)) {
-        *at_limit = left <= 0;
+        *at_limit = large || left <= 0;
         return WEIR_OK;
     }
     *at_limit = true;
     weir_err err = overflow_put(box, msg);
     if (err != WEIR_OK) {
+        atomic_fetch_sub(&box->large_bytes, size);
         drop_unqueued(box, msg);
     }
     return err;
@@ -261,7 +285,11 @@ size_t wr_mailbox_take(wr_mailbox *box, weir_message **out, size_t max)
         return count;
     }
     size_t count = ring_take(box, out, max);
-    return count > 0 ? count : overflow_take(box, out, max);
+    if (count == 0) {
+        count = overflow_take(box, out, max);
+    }
+    subtract_large(box, out, count);
+    return count;
 }
 
 void wr_mailbox_count_delivered(wr_mailbox *box, size_t count)
@@ -309,6 +337,12 @@ uint64_t wr_mailbox_queued(const wr_mailbox *box)
     uint64_t head = atomic_load(&box->head);
     uint64_t tail = atomic_load(&box->tail);
     return tail - head + atomic_load(&box->overflow_count);
+}
+
+bool wr_mailbox_has_room(const wr_mailbox *box)
+{
+    return wr_mailbox_queued(box) <= box->config.limit / 2 &&
+           atomic_load(&box->large_bytes) <= WR_QUEUE_BYTES / 2;
 }
 
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)

@@ -44,6 +44,11 @@ typedef struct wr_queue_config {
  * wait is refused: bounds the memory that one endless receive can take. */
 #define WR_OVERFLOW_MAX (1u << 20)
 
+/* A "block" mailbox is at its limit, too, when the large messages in it (WR_QUEUE_LARGE bytes and
+ * more) come to so many bytes: what waits stays in the processor's cache, and memory is bounded. */
+#define WR_QUEUE_LARGE 4096u
+#define WR_QUEUE_BYTES (4u * 1024u * 1024u)
+
 #define WR_CACHE_LINE 64
 
 /* In messages, since the mailbox was made. accepted = delivered + dropped_* + queued. */
@@ -66,6 +71,7 @@ typedef struct wr_mailbox {
     /* Publishers' side. */
     alignas(WR_CACHE_LINE) _Atomic uint64_t tail; /* next position to fill */
     _Atomic uint64_t dropped_full;
+    _Atomic uint64_t large_bytes; /* added before a message can be taken, subtracted when it is */
     _Atomic uint64_t refused; /* accepted without a place in ring or overflow: already dropped */
 
     /* Consumer's side. */
@@ -111,6 +117,8 @@ size_t wr_mailbox_purge(wr_mailbox *box);
 bool wr_mailbox_has_message(const wr_mailbox *box);
 /* Messages in ring and overflow; a moment's value. */
 uint64_t wr_mailbox_queued(const wr_mailbox *box);
+/* Is it at most half full, in messages and in bytes? A moment's value. */
+bool wr_mailbox_has_room(const wr_mailbox *box);
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box);
 
 #endif

@@ -165,7 +165,7 @@ wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out);
 /* The same without replacing: returns when all publishing that had begun before is over. */
 void wr_node_wait_publishers(wr_node *node);
 
-/* For the executor: run once. */
-void wr_node_run(wr_node *node);
+/* For the executor: run once. Returns how many messages were handed over. */
+size_t wr_node_run(wr_node *node);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/prefetch.h"
 #include "platform/thread.h"
 
 /* Classes: multiples of 64 up to 512, then powers of two. Pages of a block that no message touches
@@ -197,6 +198,7 @@ void *wr_pool_get(size_t size)
     }
     block *got = mine->list;
     mine->list = got->next;
+    wr_prefetch(mine->list); /* another thread wrote it last */
     mine->count--;
     return got;
 }

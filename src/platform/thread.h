@@ -58,6 +58,8 @@ typedef struct wr_once {
 #define WR_ONCE_INIT {WR_OS_ONCE_INIT}
 WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
 
+/* Let a moment pass: between two looks at something that another thread is about to change. */
+WR_SHARED void wr_thread_relax(void);
 /* How many threads can run at once on this machine, for this process; at least 1. */
 WR_SHARED unsigned wr_thread_cores(void);
 

@@ -40,40 +40,61 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
 }
 
-/* What it acknowledged before its end need not be sent again. */
-static void read_last_acknowledgements(wr_proxy *proxy)
+/* The last that it said: what it acknowledged need not be sent again. True: it said goodbye. */
+static bool read_last_words(wr_proxy *proxy)
 {
     wr_sp_frame frame;
     wr_control_message message;
+    bool goodbye = false;
     while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
-        if (wr_control_decode(frame.data, frame.size, &message, NULL) == WEIR_OK &&
-            message.type == WR_CONTROL_ACKNOWLEDGE &&
-            wr_proxy_acknowledge(proxy, message.count) != WEIR_OK) {
-            return;
+        if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
+            continue;
         }
+        if (message.type == WR_CONTROL_ACKNOWLEDGE) {
+            weir_err ignored = wr_proxy_acknowledge(proxy, message.count);
+            (void)ignored; /* a wrong one changes nothing */
+        }
+        goodbye = goodbye || (message.type == WR_CONTROL_REPLY &&
+                              message.status == WR_REPLY_DETACHED);
+    }
+    return goodbye;
+}
+
+/* One line for the end of a running module, and one for a time of failing attempts. */
+static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const char *reason)
+{
+    const char *at = proxy->options.control_path;
+    if (goodbye) {
+        wr_log(proxy->node->name, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
+    } else if (state == WR_PROXY_RUNNING) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
+    } else if (!proxy->trouble_logged) {
+        proxy->trouble_logged = true;
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s",
+               at, reason);
     }
 }
 
-void wr_proxy_lose(wr_proxy *proxy, const char *reason)
+static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
     wr_proxy_read_rest(proxy);
-    if (proxy->channel != NULL) {
-        read_last_acknowledgements(proxy);
+    if (proxy->channel != NULL && read_last_words(proxy)) {
+        goodbye = true;
     }
     wr_proxy_disconnect(proxy);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
         return;
     }
-    if (state == WR_PROXY_RUNNING || !proxy->trouble_logged) {
-        proxy->trouble_logged = true;
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "%s the remote module at '%s': %s",
-               state == WR_PROXY_RUNNING ? "lost" : "could not attach",
-               proxy->options.control_path, reason);
-    }
+    log_loss(proxy, state, goodbye, reason);
     wr_proxy_set_state(proxy, WR_PROXY_WAITING);
     retry_later(proxy);
+}
+
+void wr_proxy_lose(wr_proxy *proxy, const char *reason)
+{
+    lose(proxy, false, reason);
 }
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
@@ -274,7 +295,7 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 {
     bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
     if (reply->status == WR_REPLY_DETACHED) {
-        wr_proxy_lose(proxy, "it said goodbye");
+        lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
         on_created(proxy, &reply->extension);
     } else if (!stopping) {

@@ -188,6 +188,9 @@ static bool has_live_peer(weir_remote *remote)
     wr_transmit_drain(&remote->transmit);
     wr_intake_work(remote);
     wr_intake_drain(remote);
+    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
+        disconnect(remote); /* it has nothing to say, and a newer one may */
+    }
     return intake->channel != NULL;
 }
 

@@ -363,7 +363,6 @@ void weir_remote_detach(weir_remote *remote)
     }
     weir_remote_stop(remote);
     if (remote->poller != NULL) {
-        wr_session_end_module(remote);
         wr_session_close(remote);
         wr_transmit_deinit(&remote->transmit);
         wr_poller_destroy(remote->poller);

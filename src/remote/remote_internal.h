@@ -103,7 +103,7 @@ struct weir_remote {
 
 /* session.c. The running thread, like all below. */
 weir_err wr_session_open(weir_remote *remote, wr_error *error);
-/* Says goodbye to a connected gateway. */
+/* Destroys the module, and says goodbye to a connected gateway. */
 void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);

@@ -54,7 +54,8 @@ static void disconnect(weir_remote *remote)
     forget_create(session);
 }
 
-void wr_session_end_module(weir_remote *remote)
+/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
+static void destroy_module(weir_remote *remote)
 {
     forget_create(&remote->session);
     forget_args(&remote->session);
@@ -66,6 +67,11 @@ void wr_session_end_module(weir_remote *remote)
         remote->self = NULL;
         wr_transmit_drain(&remote->transmit);
     }
+}
+
+void wr_session_end_module(weir_remote *remote)
+{
+    destroy_module(remote);
     wr_intake_close(remote);
 }
 
@@ -127,9 +133,11 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
 static void send_or_disconnect(weir_remote *remote, const wr_control_message *message)
 {
     weir_err err = send_control(&remote->session, message);
-    if (err != WEIR_OK) {
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
         wr_log(remote->control_id, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
                wr_control_type_name(message->type), weir_err_text(err));
+    }
+    if (err != WEIR_OK) {
         disconnect(remote);
     }
 }
@@ -143,9 +151,12 @@ static void reply(weir_remote *remote, wr_reply_status status, const char *reaso
 void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
+    destroy_module(remote);
+    /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
         reply(remote, WR_REPLY_DETACHED, "");
     }
+    wr_intake_close(remote);
     disconnect(remote);
     if (session->listener != NULL) {
         wr_remote_unwatch(remote, WR_SOURCE_CONTROL_LISTENER,
@@ -510,7 +521,13 @@ void wr_session_accept(weir_remote *remote)
         return;
     }
     wr_session_read(remote); /* the present connection may have ended */
-    if (remote->session.stream != NULL) {
+    wr_session *session = &remote->session;
+    if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "a connection that sent no greeting gives way to a newer one");
+        disconnect(remote);
+    }
+    if (session->stream != NULL) {
         wr_log(remote->control_id, WEIR_LOG_WARN,
                "a second connection to the control channel is turned away");
         wr_stream_close(stream);

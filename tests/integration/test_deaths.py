@@ -47,7 +47,7 @@ class Deaths(harness.WeirTest):
             if life < 3:
                 echo.press_enter()
                 echo.expect_exit()
-                gateway.wait_for("lost the remote module at 'control'", life)
+                gateway.wait_for("the remote module at 'control' said goodbye", life)
         self.stop(gateway, echo)
 
     def test_remote_killed_and_started_again(self):

@@ -204,3 +204,14 @@ void wr_thread_on_exit(void (*run)(void *arg), void *arg)
     own_exit_call = (exit_call){run, arg};
     must(pthread_setspecific(exit_key, &own_exit_call));
 }
+
+void wr_thread_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#else
+    (void)sched_yield();
+#endif
+}
