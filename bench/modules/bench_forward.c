@@ -19,8 +19,6 @@ static void receive(void *self, weir_message *msg)
     }
 }
 
-WEIR_MODULE_EXPORT const weir_module_api *weir_module(void);
-
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)
 {
     static const weir_module_api api = {

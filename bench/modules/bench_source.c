@@ -155,8 +155,6 @@ static void destroy(void *arg)
     free(self);
 }
 
-WEIR_MODULE_EXPORT const weir_module_api *weir_module(void);
-
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)
 {
     static const weir_module_api api = {

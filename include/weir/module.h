@@ -68,12 +68,16 @@ typedef struct weir_module_api {
  *  library. */
 typedef const weir_module_api *(*weir_module_fn)(void);
 
-/** What a module library defines: `WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)`. */
 #ifdef __cplusplus
 #define WEIR_MODULE_EXPORT extern "C" WEIR_API
 #else
 #define WEIR_MODULE_EXPORT WEIR_API
 #endif
+
+/** What a module library defines, and nobody else does:
+ *      WEIR_MODULE_EXPORT const weir_module_api *weir_module(void) { return &api; }
+ */
+WEIR_API const weir_module_api *weir_module(void);
 
 /**
  * Send a message to every sink that is linked to this module. The caller keeps its reference.

@@ -15,7 +15,6 @@
 
 #include "fake_host.h"
 
-const weir_module_api *weir_module(void);
 
 static const char a_day[] = "{\"interval.ms\": 86400000}";
 

@@ -410,8 +410,6 @@ static const weir_module_api api = {
     .destroy = destroy,
 };
 
-WEIR_MODULE_EXPORT const weir_module_api *weir_module(void);
-
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)
 {
     return &api;

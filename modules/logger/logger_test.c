@@ -18,7 +18,6 @@
 #include "fake_host.h"
 #include "test_folder.h"
 
-const weir_module_api *weir_module(void);
 
 typedef struct fixture {
     fake_host host;

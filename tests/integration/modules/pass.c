@@ -29,8 +29,6 @@ static const weir_module_api api = {
     .receive = receive,
 };
 
-WEIR_MODULE_EXPORT const weir_module_api *weir_module(void);
-
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)
 {
     return &api;

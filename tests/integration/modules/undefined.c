@@ -6,8 +6,6 @@
 
 const weir_module_api *function_that_exists_nowhere(void);
 
-WEIR_MODULE_EXPORT const weir_module_api *weir_module(void);
-
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)
 {
     return function_that_exists_nowhere();
