@@ -103,8 +103,9 @@ static inline void test_sink_count(test_sink *sink, size_t *counter)
     wr_mutex_unlock(&sink->lock);
 }
 
-static inline void test_sink_drained(void *self)
+static inline void test_sink_drained(void *self, size_t count)
 {
+    (void)count;
     test_sink *sink = self;
     test_sink_count(sink, &sink->drained);
 }

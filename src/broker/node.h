@@ -8,7 +8,8 @@
  *   ready      the consumer has not asked for a pause (a proxy whose socket is full)
  *   congested  the number of links out that are over their limit ("block"); 0: may run
  *
- * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE. What happens while it runs
+ * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE; a publisher may also run an
+ * idle node at once, where the consumer allows it: IDLE -> RUNNING. What happens while it runs
  * makes it RUNNING_AGAIN, so that it is queued once more at the end: wr_node_wake never gets lost.
  */
 #ifndef WR_BROKER_NODE_H
@@ -30,19 +31,21 @@ typedef struct wr_node wr_node;
 #define WR_NODE_BATCH 64u
 #define WR_NODE_RUN_MAX 256u
 
-/* How a node hands over messages. All are called by the executor, one at a time for one node, with
- * no lock held, and must not destroy the node. */
+/* How a node hands over messages. All are called by the executor or, with run_by_publisher, by
+ * publishers, one at a time for one node, with no lock held, and must not destroy the node. */
 typedef struct wr_consumer {
     /* Take the first of `count` messages, borrowed, in order; returns how many. A consumer that
      * takes fewer has called wr_node_pause before, and calls wr_node_ready when it can go on. */
     size_t (*consume)(void *self, weir_message **msgs, size_t count);
-    /* At the end of a run in which something was consumed. NULL allowed. */
-    void (*drained)(void *self);
+    /* At the end of a run in which `count` messages were consumed, at least one. NULL allowed. */
+    void (*drained)(void *self, size_t count);
     /* Any thread, may not block: a publisher that does not wait may go on. NULL allowed. */
     void (*uncongested)(void *self);
     /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
     void (*release)(void *self);
     bool may_pause; /* consume may take fewer than offered */
+    bool run_by_publisher; /* consume and drained are quick and do not publish: when the node is idle,
+                              a publisher runs it at once, on its own thread */
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */

@@ -33,15 +33,6 @@ void wr_node_wake(wr_node *node)
     }
 }
 
-void wr_node_add_pending(wr_node *node, wr_link *link)
-{
-    wr_link_ref(link);
-    link->next = atomic_load(&node->pending);
-    while (!atomic_compare_exchange_weak(&node->pending, &link->next, link)) {
-    }
-    wr_node_wake(node);
-}
-
 static void append_active(wr_node *node, wr_link *link)
 {
     link->next = NULL;
@@ -231,16 +222,16 @@ static size_t run_some(wr_node *node, bool *more)
         }
     }
     if (done > 0 && node->consumer->drained != NULL) {
-        node->consumer->drained(node->self);
+        node->consumer->drained(node->self, done);
     }
     *more = (node->active_first != NULL || node->rest_count > 0) && may_run(node);
     return done;
 }
 
-size_t wr_node_run(wr_node *node)
+/* Run a node whose state is RUNNING; gives up the scheduling's reference, or passes it on. */
+static size_t run_and_settle(wr_node *node)
 {
     bool more;
-    atomic_store(&node->state, WR_NODE_RUNNING);
     size_t done = run_some(node, &more);
     int running = WR_NODE_RUNNING;
     if (more || !atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE)) {
@@ -251,6 +242,34 @@ size_t wr_node_run(wr_node *node)
     wr_node_signal(node);
     wr_node_unref(node);
     return done;
+}
+
+size_t wr_node_run(wr_node *node)
+{
+    atomic_store(&node->state, WR_NODE_RUNNING);
+    return run_and_settle(node);
+}
+
+/* Run an idle node on the publisher's thread. False: it is not idle. */
+static bool run_here(wr_node *node)
+{
+    int idle = WR_NODE_IDLE;
+    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_RUNNING)) {
+        return false;
+    }
+    (void)run_and_settle(wr_node_ref(node));
+    return true;
+}
+
+void wr_node_add_pending(wr_node *node, wr_link *link)
+{
+    wr_link_ref(link);
+    link->next = atomic_load(&node->pending);
+    while (!atomic_compare_exchange_weak(&node->pending, &link->next, link)) {
+    }
+    if (!node->consumer->run_by_publisher || !run_here(node)) {
+        wr_node_wake(node);
+    }
 }
 
 static size_t drop_rest(wr_node *node)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #define RING_START 64u
+/* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
+#define RELEASED_PER_PUT 3u
 
 static weir_message **place(const wr_window *window, uint64_t number)
 {
@@ -36,8 +38,32 @@ static weir_err grow(wr_window *window)
     return WEIR_OK;
 }
 
+/* Give up the oldest, which was sent. */
+static void release_oldest(wr_window *window)
+{
+    weir_message *msg = *place(window, window->base++);
+    window->bytes -= image_size(msg);
+    weir_message_unref(msg);
+}
+
+static void release_up_to(wr_window *window, unsigned count)
+{
+    while (count > 0 && window->base < window->acknowledged) {
+        release_oldest(window);
+        count--;
+    }
+}
+
+void wr_window_release(wr_window *window)
+{
+    while (window->base < window->acknowledged) {
+        release_oldest(window);
+    }
+}
+
 weir_err wr_window_put(wr_window *window, weir_message *msg)
 {
+    release_up_to(window, RELEASED_PER_PUT);
     if (window->end - window->base == window->capacity) {
         weir_err err = grow(window);
         if (err != WEIR_OK) {
@@ -54,14 +80,6 @@ weir_message *wr_window_peek(const wr_window *window)
     return window->next < window->end ? *place(window, window->next) : NULL;
 }
 
-/* Give up the oldest, which was sent. */
-static void release_oldest(wr_window *window)
-{
-    weir_message *msg = *place(window, window->base++);
-    window->bytes -= image_size(msg);
-    weir_message_unref(msg);
-}
-
 /* The next message needs no sending any more, or was just sent. */
 static void advance(wr_window *window)
 {
@@ -76,7 +94,8 @@ void wr_window_pass(wr_window *window)
     advance(window);
     window->sent = window->next > window->sent ? window->next : window->sent;
     if (!window->keep) {
-        release_oldest(window);
+        window->acknowledged = window->next;
+        wr_window_release(window);
     }
 }
 
@@ -94,7 +113,7 @@ void wr_window_drop(wr_window *window)
 
 bool wr_window_full(const wr_window *window)
 {
-    return window->next - window->base >= WR_WINDOW_MESSAGES || window->bytes >= WR_WINDOW_BYTES;
+    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES || window->bytes >= WR_WINDOW_BYTES;
 }
 
 uint64_t wr_window_waiting(const wr_window *window)
@@ -107,17 +126,18 @@ weir_err wr_window_acknowledge(wr_window *window, uint64_t count)
     if (count > window->sent) {
         return WEIR_ERR_PROTOCOL;
     }
-    while (window->base < count) {
-        if (window->next == window->base) {
-            advance(window); /* sent on an earlier connection */
-        }
-        release_oldest(window);
+    while (window->next < count) {
+        advance(window); /* sent on an earlier connection */
+    }
+    if (count > window->acknowledged) {
+        window->acknowledged = count;
     }
     return WEIR_OK;
 }
 
 void wr_window_rewind(wr_window *window, bool keep)
 {
+    wr_window_release(window);
     window->next = window->base;
     window->bytes_waiting += window->bytes;
     window->bytes = 0;

@@ -4,7 +4,8 @@
  * were sent on the present connection, then those that wait to be sent. Messages are numbered from 0
  * on, from the session's start.
  *
- *     base <= next <= end         base..next: sent, kept until acknowledged; next..end: waiting
+ *     base <= acknowledged <= next <= end
+ *         base..acknowledged: to be released; ..next: sent, kept until acknowledged; ..end: waiting
  *
  * On a connection without acknowledgement a message is given up as soon as it is sent.
  * One thread at a time.
@@ -30,6 +31,7 @@ typedef struct wr_window {
     uint64_t base;
     uint64_t next;
     uint64_t end;
+    uint64_t acknowledged; /* by the peer: what is below it is released by and by */
     uint64_t sent;       /* the highest `next` ever: numbers below it may reach the peer twice */
     uint64_t bytes;      /* of the images base..next */
     uint64_t bytes_waiting; /* next..end */
@@ -49,8 +51,12 @@ WR_SHARED void wr_window_drop(wr_window *window);
 WR_SHARED bool wr_window_full(const wr_window *window);
 /* How many wait to be sent. */
 WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
-/* The peer has processed all below `count`. Errors: PROTOCOL (more than was sent). */
+/* The peer has processed all below `count`. The messages are released later, by wr_window_release or
+ * by the next that are put, on the thread that puts them: it has use for their memory.
+ * Errors: PROTOCOL (more than was sent). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
+/* Release all that is acknowledged. */
+WR_SHARED void wr_window_release(wr_window *window);
 /* A new connection, which acknowledges if `keep`: everything from base on waits again. */
 WR_SHARED void wr_window_rewind(wr_window *window, bool keep);
 

@@ -73,6 +73,7 @@ static void what_is_not_acknowledged_is_sent_again_in_order(void **state)
     assert_int_equal(window.sent, 300);
     send_to(&window, 500);
     assert_int_equal(wr_window_acknowledge(&window, 500), WEIR_OK);
+    wr_window_release(&window);
     assert_int_equal(window.bytes + window.bytes_waiting, 0);
     wr_window_deinit(&window);
 }
@@ -87,7 +88,7 @@ static void an_acknowledgement_of_what_was_never_sent_is_refused(void **state)
     assert_int_equal(wr_window_acknowledge(&window, 2), WEIR_ERR_PROTOCOL);
     assert_int_equal(wr_window_acknowledge(&window, 1), WEIR_OK);
     assert_int_equal(wr_window_acknowledge(&window, 0), WEIR_OK); /* old news */
-    assert_int_equal(window.base, 1);
+    assert_int_equal(window.acknowledged, 1);
     wr_window_deinit(&window);
 }
 
@@ -105,7 +106,25 @@ static void what_an_earlier_connection_sent_can_be_acknowledged_on_the_next(void
     assert_int_equal(number_of(wr_window_peek(&window)), 6);
     send_to(&window, 10);
     assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
+    wr_window_release(&window);
     assert_int_equal(window.bytes + window.bytes_waiting, 0);
+    wr_window_deinit(&window);
+}
+
+static void what_is_acknowledged_is_released_while_more_is_put(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    for (uint64_t n = 0; n < 100; n++) {
+        put(&window, n);
+    }
+    send_to(&window, 100);
+    assert_int_equal(wr_window_acknowledge(&window, 100), WEIR_OK);
+    assert_int_equal(window.base, 0);
+    for (uint64_t n = 100; n < 150; n++) {
+        put(&window, n);
+    }
+    assert_int_equal(window.base, 100);
     wr_window_deinit(&window);
 }
 
@@ -145,6 +164,7 @@ int main(void)
         cmocka_unit_test(what_is_not_acknowledged_is_sent_again_in_order),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_refused),
         cmocka_unit_test(what_an_earlier_connection_sent_can_be_acknowledged_on_the_next),
+        cmocka_unit_test(what_is_acknowledged_is_released_while_more_is_put),
         cmocka_unit_test(it_is_full_at_its_limit_of_messages),
         cmocka_unit_test(a_dropped_message_leaves_no_gap_in_the_numbers),
     };

@@ -148,7 +148,7 @@ static bool choose_message_path(wr_proxy *proxy)
 static void get_position(wr_proxy *proxy, wr_position *position)
 {
     wr_mutex_lock(&proxy->tx_lock);
-    *position = (wr_position){proxy->received, proxy->window.base, proxy->window.sent};
+    *position = (wr_position){proxy->received, proxy->window.acknowledged, proxy->window.sent};
     wr_mutex_unlock(&proxy->tx_lock);
 }
 

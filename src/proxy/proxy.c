@@ -129,6 +129,17 @@ static void end_process(wr_proxy *proxy)
     }
 }
 
+static void close_times(void *arg)
+{
+    wr_proxy *proxy = arg;
+    wr_timer_close(proxy->timer);
+    wr_watch_close(proxy->alarm_watch);
+    wr_alarm_close(proxy->alarm);
+    proxy->timer = NULL;
+    proxy->alarm_watch = NULL;
+    proxy->alarm = NULL;
+}
+
 static void finish_stop(wr_proxy *proxy)
 {
     uint64_t lost = wr_proxy_unacknowledged(proxy);
@@ -137,9 +148,8 @@ static void finish_stop(wr_proxy *proxy)
                "%llu messages were sent and not acknowledged: whether they arrived is not known",
                (unsigned long long)lost);
     }
-    wr_timer_close(proxy->timer);
+    close_times(proxy);
     wr_folder_watch_close(proxy->folder_watch);
-    proxy->timer = NULL;
     proxy->folder_watch = NULL;
     wr_proxy_set_state(proxy, WR_PROXY_STOPPED);
     wr_mutex_lock(&proxy->stop_lock);
@@ -218,17 +228,23 @@ static void on_free(wr_task *task)
     destroy(WR_PROXY_OF(task, free_task));
 }
 
-static void close_timer(void *arg)
-{
-    wr_timer_close(arg);
-}
-
-static void open_timer(void *arg)
+/* The timer and the alarm; on failure neither. */
+static void open_times(void *arg)
 {
     wr_proxy *proxy = arg;
-    if (wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer) != WEIR_OK) {
-        proxy->timer = NULL;
+    weir_err err = wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer);
+    if (err == WEIR_OK) {
+        err = wr_alarm_open(&proxy->alarm);
     }
+    if (err == WEIR_OK) {
+        err = wr_watch_open(proxy->loop, wr_alarm_waitable(proxy->alarm), wr_proxy_on_alarm, proxy,
+                            &proxy->alarm_watch);
+    }
+    if (err != WEIR_OK) {
+        close_times(proxy);
+        return;
+    }
+    wr_watch_set(proxy->alarm_watch, WR_POLL_READ);
 }
 
 weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *options,
@@ -252,9 +268,9 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     wr_mutex_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);
-    wr_loop_call(loop, open_timer, proxy);
+    wr_loop_call(loop, open_times, proxy);
     if (proxy->timer == NULL || wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
-        wr_loop_call(loop, close_timer, proxy->timer);
+        wr_loop_call(loop, close_times, proxy);
         destroy(proxy);
         return WEIR_ERR_MEMORY;
     }

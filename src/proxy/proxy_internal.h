@@ -12,6 +12,7 @@
 #include "ipc/control.h"
 #include "ipc/window.h"
 #include "loop/watch.h"
+#include "platform/alarm.h"
 #include "platform/thread.h"
 #include "proxy/proxy.h"
 
@@ -24,6 +25,7 @@ struct wr_proxy {
     wr_proxy_options options;
     wr_node *node; /* owns this */
     wr_loop *loop;
+    wr_alarm *alarm; /* set under tx_lock */
 
     /* Any thread. */
     _Atomic int state;  /* written by the loop */
@@ -38,10 +40,13 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
+    bool alarm_set;      /* when it rings, the loop writes what is gathered */
+    uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
     /* The loop only. */
     wr_sp_stream *control;
+    wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
     wr_timer *timer; /* the next try, or the end of patience */
@@ -96,6 +101,8 @@ void wr_proxy_continue_stop(wr_proxy *proxy);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;
+/* The loop: the alarm rang. */
+void wr_proxy_on_alarm(void *proxy, unsigned ready);
 /* The loop: connect the message channel. Errors: as wr_stream_connect. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
 void wr_proxy_close_channel(wr_proxy *proxy);

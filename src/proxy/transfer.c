@@ -11,11 +11,15 @@
 
 #include "base/log.h"
 #include "message/message.h"
+#include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
+/* A run of so many messages is written at once; smaller ones are gathered for so long. */
+#define GATHERED_ENOUGH 16u
+#define GATHER_NS 50000u
 /* How much of what a lost remote module left in the socket is taken, at most. */
 #define REST_BATCHES_MAX 65536u
 
@@ -57,6 +61,9 @@ static void pump(wr_proxy *proxy)
 /* Take a message into the window and send it. Under tx_lock. False: no more now. */
 static bool take_one(wr_proxy *proxy, weir_message *msg)
 {
+    if (wr_window_full(&proxy->window)) {
+        wr_window_release(&proxy->window);
+    }
     if (wr_window_waiting(&proxy->window) > 0 || wr_window_full(&proxy->window)) {
         return false;
     }
@@ -93,13 +100,49 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
     return taken;
 }
 
-static void drained(void *self)
+/* Under tx_lock. */
+static void flush(wr_proxy *proxy)
+{
+    if (wr_channel_flush(proxy->channel) == WEIR_ERR_WOULD_BLOCK) {
+        wait_for_socket(proxy);
+    }
+}
+
+/*
+ * Write what a run gathered: at once if it is much, or the first for a while. Else it waits for the
+ * next that comes after that while, so that a publisher in a hurry makes one system call for many
+ * messages; should none come, the alarm rings and the loop writes.
+ */
+static void drained(void *self, size_t count)
 {
     wr_proxy *proxy = self;
     wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel != NULL && !proxy->tx_waits &&
-        wr_channel_flush(proxy->channel) == WEIR_ERR_WOULD_BLOCK) {
-        wait_for_socket(proxy);
+    if (proxy->channel != NULL && !proxy->tx_waits) {
+        uint64_t now = wr_clock_ns();
+        if (count >= GATHERED_ENOUGH || now - proxy->flushed_ns >= GATHER_NS) {
+            proxy->flushed_ns = now;
+            flush(proxy);
+        } else if (!proxy->alarm_set) {
+            proxy->alarm_set = true;
+            wr_alarm_set(proxy->alarm, 2 * GATHER_NS);
+        }
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
+void wr_proxy_on_alarm(void *arg, unsigned ready)
+{
+    (void)ready;
+    wr_proxy *proxy = arg;
+    wr_alarm_take(proxy->alarm);
+    wr_mutex_lock(&proxy->tx_lock);
+    uint64_t now = wr_clock_ns();
+    proxy->alarm_set = now - proxy->flushed_ns < 2 * GATHER_NS;
+    if (proxy->alarm_set) {
+        wr_alarm_set(proxy->alarm, 2 * GATHER_NS); /* publishers are busy, and write themselves */
+    } else if (proxy->channel != NULL && !proxy->tx_waits) {
+        proxy->flushed_ns = now;
+        flush(proxy);
     }
     wr_mutex_unlock(&proxy->tx_lock);
 }
@@ -123,7 +166,7 @@ uint64_t wr_proxy_waiting(wr_proxy *proxy)
 uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
 {
     wr_mutex_lock(&proxy->tx_lock);
-    uint64_t count = proxy->window.end - proxy->window.base;
+    uint64_t count = proxy->window.end - proxy->window.acknowledged;
     wr_mutex_unlock(&proxy->tx_lock);
     return count;
 }
@@ -165,8 +208,11 @@ weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_mutex_lock(&proxy->tx_lock);
     weir_err err = wr_window_acknowledge(&proxy->window, count);
-    bool go_on = !wr_window_full(&proxy->window) &&
-                 (proxy->ack_waits || wr_window_waiting(&proxy->window) > 0);
+    bool stuck = proxy->ack_waits || wr_window_waiting(&proxy->window) > 0;
+    if (stuck) {
+        wr_window_release(&proxy->window); /* else by those who put more, see there */
+    }
+    bool go_on = stuck && !wr_window_full(&proxy->window);
     proxy->ack_waits = proxy->ack_waits && !go_on;
     wr_mutex_unlock(&proxy->tx_lock);
     /* Whoever empties the channel lets the node go on, whatever it was paused for: after this nobody
@@ -318,6 +364,7 @@ const wr_consumer wr_proxy_consumer = {
     .uncongested = uncongested,
     .release = release,
     .may_pause = true,
+    .run_by_publisher = true,
 };
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)

@@ -160,7 +160,7 @@ void wr_transmit_work(wr_transmit *tx)
 void wr_transmit_get_position(wr_transmit *tx, wr_position *position)
 {
     wr_mutex_lock(&tx->mutex);
-    position->first = tx->window.base;
+    position->first = tx->window.acknowledged;
     position->sent = tx->window.sent;
     wr_mutex_unlock(&tx->mutex);
 }
@@ -169,6 +169,7 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
 {
     wr_mutex_lock(&tx->mutex);
     weir_err err = wr_window_acknowledge(&tx->window, count);
+    wr_window_release(&tx->window);
     (void)send_queued(tx); /* the window may have been full */
     if (inside != tx) {
         flush(tx);
