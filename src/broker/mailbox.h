@@ -47,7 +47,7 @@ typedef struct wr_queue_config {
 /* A "block" mailbox is at its limit, too, when the large messages in it (WR_QUEUE_LARGE bytes and
  * more) come to so many bytes: what waits stays in the processor's cache, and memory is bounded. */
 #define WR_QUEUE_LARGE 4096u
-#define WR_QUEUE_BYTES (4u * 1024u * 1024u)
+#define WR_QUEUE_BYTES (1024u * 1024u)
 
 #define WR_CACHE_LINE 64
 

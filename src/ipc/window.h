@@ -23,7 +23,7 @@
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
  * bytes, so that what is on its way stays in the processor's cache. */
 #define WR_WINDOW_MESSAGES 8192u
-#define WR_WINDOW_BYTES (4u * 1024u * 1024u)
+#define WR_WINDOW_BYTES (2u * 1024u * 1024u)
 
 typedef struct wr_window {
     weir_message **ring; /* the message numbered n is at n & (capacity - 1); a reference each */

@@ -82,6 +82,7 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     if (proxy->channel != NULL && read_last_words(proxy)) {
         goodbye = true;
     }
+    wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
@@ -315,16 +316,31 @@ static void on_acknowledge(wr_proxy *proxy, uint64_t count)
     }
 }
 
-void wr_proxy_tell(wr_proxy *proxy)
+static bool owes(const wr_proxy *proxy)
 {
-    if (proxy->control == NULL || proxy->told == proxy->received ||
-        (proxy->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+    return proxy->control != NULL && proxy->told != proxy->received &&
+           (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+void wr_proxy_tell(void *arg)
+{
+    wr_proxy *proxy = arg;
+    proxy->tell_soon = false;
+    if (!owes(proxy)) {
         return;
     }
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
                                                              .count = proxy->received});
+}
+
+void wr_proxy_tell_soon(wr_proxy *proxy)
+{
+    if (owes(proxy) && !proxy->tell_soon) {
+        proxy->tell_soon = true;
+        wr_timer_set(proxy->tell_timer, WR_TELL_DELAY_MS);
+    }
 }
 
 /* False: the connection is gone. */

@@ -133,9 +133,11 @@ static void close_times(void *arg)
 {
     wr_proxy *proxy = arg;
     wr_timer_close(proxy->timer);
+    wr_timer_close(proxy->tell_timer);
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
     proxy->timer = NULL;
+    proxy->tell_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -228,11 +230,14 @@ static void on_free(wr_task *task)
     destroy(WR_PROXY_OF(task, free_task));
 }
 
-/* The timer and the alarm; on failure neither. */
+/* The timers and the alarm; on failure none. */
 static void open_times(void *arg)
 {
     wr_proxy *proxy = arg;
     weir_err err = wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer);
+    if (err == WEIR_OK) {
+        err = wr_timer_open(proxy->loop, wr_proxy_tell, proxy, &proxy->tell_timer);
+    }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);
     }

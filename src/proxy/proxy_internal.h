@@ -20,6 +20,9 @@
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
 
+/* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
+#define WR_TELL_DELAY_MS 5u
+
 struct wr_proxy {
     /* Set once. */
     wr_proxy_options options;
@@ -49,6 +52,8 @@ struct wr_proxy {
     wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
+    wr_timer *tell_timer; /* tell what has arrived */
+    bool tell_soon;       /* it runs */
     wr_timer *timer; /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
@@ -114,8 +119,9 @@ WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 /* Messages that were taken and not yet sent. */
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
-/* The loop: tell the remote module how many of its messages have arrived. */
-void wr_proxy_tell(wr_proxy *proxy);
+/* The loop: tell the remote module how many of its messages have arrived; soon. */
+void wr_proxy_tell(void *proxy);
+void wr_proxy_tell_soon(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);

@@ -305,7 +305,7 @@ static void read_channel(wr_proxy *proxy)
         on_greeted(proxy);
     }
     if (err == WEIR_ERR_WOULD_BLOCK) {
-        wr_proxy_tell(proxy);
+        wr_proxy_tell_soon(proxy);
         return;
     }
     if (err != WEIR_OK) {

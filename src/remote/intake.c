@@ -131,7 +131,7 @@ void wr_intake_work(weir_remote *remote)
         deliver_batch(remote);
     }
     if (!remote->intake.pending) {
-        wr_session_tell(remote);
+        wr_session_tell_in_time(remote);
     }
 }
 

@@ -207,6 +207,9 @@ static int time_to_wait(weir_remote *remote)
     if (wr_intake_has_work(remote)) {
         return 0;
     }
+    if (wr_session_owes(remote) && wr_transmit_get_state(&remote->transmit).settled) {
+        return WR_TELL_DELAY_MS;
+    }
     return remote->accept_paused ? ACCEPT_PAUSE_MS : WAIT_FOREVER;
 }
 
@@ -291,7 +294,9 @@ weir_err weir_remote_poll(weir_remote *remote)
     if (!take_running(remote)) {
         return WEIR_ERR_STATE;
     }
+    remote->polled = true;
     weir_err err = step(remote, 0);
+    remote->polled = false;
     if (wr_intake_has_work(remote) || remote->accept_paused) {
         wr_poller_wake(remote->poller); /* the program's loop shall come back at once */
     }

@@ -32,6 +32,9 @@
  * that a peer which never stops sending cannot put the end off. */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
+/* The gateway is told what was processed after so long at the latest, sooner when it is much. */
+#define WR_TELL_DELAY_MS 5
+
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
     WR_SOURCE_CONTROL_LISTENER,
@@ -55,6 +58,7 @@ typedef struct wr_session {
     uint64_t processed; /* messages of this session that receive has returned from */
     uint64_t told;      /* how many of them the gateway knows of */
     uint64_t untold_bytes; /* bytes of those that it does not know of */
+    uint64_t untold_ns;    /* since when there are such */
     char *args;         /* of the module that exists; NULL: none, or no memory for them */
     bool ended;    /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
@@ -99,6 +103,7 @@ struct weir_remote {
     void *self;                        /* the module's */
     bool created;
     bool started;
+    bool polled; /* by the program's own loop, which waits as long as it likes */
 };
 
 /* session.c. The running thread, like all below. */
@@ -113,6 +118,10 @@ void wr_session_end_module(weir_remote *remote);
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, if nothing is on its way to it. */
 void wr_session_tell(weir_remote *remote);
+/* The same, if it is time to: a few are told together. */
+void wr_session_tell_in_time(weir_remote *remote);
+/* Is there something to be told? */
+bool wr_session_owes(const weir_remote *remote);
 
 /* intake.c */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "platform/clock.h"
 #include "remote/remote_internal.h"
 
 /* Control messages are few and mostly small. */
@@ -343,6 +344,7 @@ static void on_start(weir_remote *remote)
 static void on_destroy(weir_remote *remote)
 {
     wr_intake_drain(remote);
+    wr_session_tell(remote);
     wr_session_end_module(remote);
     remote->session.ended = true;
     wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
@@ -365,11 +367,17 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
     }
 }
 
+bool wr_session_owes(const weir_remote *remote)
+{
+    const wr_session *session = &remote->session;
+    return session->told != session->processed && session->stream != NULL &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
 void wr_session_tell(weir_remote *remote)
 {
     wr_session *session = &remote->session;
-    if (session->told == session->processed || session->stream == NULL ||
-        (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+    if (!wr_session_owes(remote)) {
         return;
     }
     if (!wr_transmit_get_state(&remote->transmit).settled) {
@@ -381,9 +389,21 @@ void wr_session_tell(weir_remote *remote)
     send_or_disconnect(remote, &message);
 }
 
+void wr_session_tell_in_time(weir_remote *remote)
+{
+    if (wr_session_owes(remote) &&
+        (remote->polled ||
+         wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
+        wr_session_tell(remote);
+    }
+}
+
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
+    if (session->told == session->processed) {
+        session->untold_ns = wr_clock_ns();
+    }
     session->processed += count;
     session->untold_bytes += bytes;
     if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||

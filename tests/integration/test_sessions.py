@@ -9,6 +9,7 @@ import harness
 from harness import link, logger, native, remote
 
 COUNT = 12000
+LOGGED = 1400  # bytes in the log, at the least, for each message
 KILLS = 8
 
 
@@ -45,7 +46,7 @@ class Sessions(harness.WeirTest):
     def wait_for_last(self):
         """The last number is in the log; only its tail is read, as it is long."""
         def found():
-            if self.log_size() < COUNT * 100:
+            if self.log_size() < COUNT * LOGGED:
                 return False
             return COUNT - 1 in numbers(self.log)
         harness.wait_until(found, "the last message")
@@ -62,7 +63,8 @@ class Sessions(harness.WeirTest):
             [link("flood", "remote"), link("remote", "logger")])
         for life in range(KILLS):
             host = self.start_host(f"host_{life}")
-            self.wait_for_growth(self.log_size() + self.random.randrange(1, 200000))
+            growth = self.random.randrange(1, 200000)
+            self.wait_for_growth(min(self.log_size() + growth, COUNT * LOGGED))
             host.kill()
         host = self.start_host("host_last")
         self.wait_for_last()

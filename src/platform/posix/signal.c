@@ -1,26 +1,44 @@
 /* SPDX-License-Identifier: MIT
  *
  * Stop signals of POSIX. Invariant: whoever sees a handler in `stop_handler` sees its argument too.
+ *
+ * A handler may run on one thread while another takes it away and then frees what it works on, so
+ * taking it away waits until none runs: a handler counts itself before it looks.
  */
 #define _GNU_SOURCE
 #include "platform/signal.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 typedef void (*stop_fn)(void *arg);
 
-static _Atomic(stop_fn)
-    stop_handler; /* stored after stop_arg (release), read before it (acquire) */
+static _Atomic(stop_fn) stop_handler; /* stored after stop_arg, read before it; seq_cst */
 static _Atomic(void *) stop_arg;
+static _Atomic unsigned running; /* handlers that have begun and not ended */
 
 static void on_signal(int number)
 {
     (void)number;
-    stop_fn handler = atomic_load_explicit(&stop_handler, memory_order_acquire);
+    int saved = errno;
+    atomic_fetch_add(&running, 1);
+    stop_fn handler = atomic_load(&stop_handler);
     if (handler != NULL) {
         handler(atomic_load_explicit(&stop_arg, memory_order_relaxed));
+    }
+    atomic_fetch_sub(&running, 1);
+    errno = saved;
+}
+
+/* Nobody runs the handler that was. A handler is a few instructions and one write. */
+static void take_handler_away(void)
+{
+    atomic_store(&stop_handler, NULL);
+    while (atomic_load(&running) > 0) {
+        sched_yield();
     }
 }
 
@@ -33,9 +51,9 @@ static weir_err set_action(int number, void (*action)(int))
 
 weir_err wr_signal_on_stop(void (*handler)(void *arg), void *arg)
 {
-    atomic_store_explicit(&stop_handler, NULL, memory_order_relaxed);
-    atomic_store_explicit(&stop_arg, arg, memory_order_release);
-    atomic_store_explicit(&stop_handler, handler, memory_order_release);
+    take_handler_away();
+    atomic_store_explicit(&stop_arg, arg, memory_order_relaxed);
+    atomic_store(&stop_handler, handler);
 
     void (*action)(int) = handler != NULL ? on_signal : SIG_DFL;
     weir_err err = set_action(SIGPIPE, SIG_IGN);
