@@ -9,7 +9,7 @@ import harness
 from harness import link, logger, native, remote
 
 COUNT = 12000
-LOGGED = 1400  # bytes in the log, at the least, for each message
+LOGGED = 1400  # bytes in the log, about, for each message
 KILLS = 8
 
 
@@ -46,7 +46,7 @@ class Sessions(harness.WeirTest):
     def wait_for_last(self):
         """The last number is in the log; only its tail is read, as it is long."""
         def found():
-            if self.log_size() < COUNT * LOGGED:
+            if self.log_size() < COUNT * LOGGED // 2:  # some may have died with a gateway
                 return False
             return COUNT - 1 in numbers(self.log)
         harness.wait_until(found, "the last message")
