@@ -173,8 +173,7 @@ void wr_session_close(weir_remote *remote)
 static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
-    bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused &&
+    return session->create_image != NULL && !session->start_came &&
            session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
@@ -182,6 +181,7 @@ static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 /* Without memory for it a repeated create is a new one, which is correct too. */
 static void remember_create(wr_session *session, const wr_sp_frame *frame)
 {
+    session->start_came = false;
     session->create_image = malloc(frame->size);
     if (session->create_image != NULL) {
         memcpy(session->create_image, frame->data, frame->size);
@@ -318,6 +318,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
 
 static void on_start(weir_remote *remote)
 {
+    remote->session.start_came = true;
     if (remote->started && remote->session.features != 0) {
         return; /* it went on */
     }
