@@ -359,3 +359,13 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
     return counts;
 }
+
+void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum)
+{
+    wr_mailbox_counts counts = wr_mailbox_count(box);
+    sum->accepted += counts.accepted;
+    sum->delivered += counts.delivered;
+    sum->dropped_full += counts.dropped_full;
+    sum->dropped_closed += counts.dropped_closed;
+    sum->queued += counts.queued;
+}

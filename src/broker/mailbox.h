@@ -120,5 +120,7 @@ uint64_t wr_mailbox_queued(const wr_mailbox *box);
 /* Is it at most half full, in messages and in bytes? A moment's value. */
 bool wr_mailbox_has_room(const wr_mailbox *box);
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box);
+/* Add the same to a sum. */
+void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum);
 
 #endif
