@@ -67,7 +67,8 @@ typedef struct load {
     line lines[LINKS_MAX];
     size_t line_count;
     atomic_bool failed; /* found by a thread that is not cmocka's */
-    atomic_bool loaded; /* the publishers are through */
+    wr_thread watcher;  /* of the totals, until `finished` */
+    atomic_bool finished;
 } load;
 
 static load *current; /* for consumers' complaints */
@@ -277,7 +278,7 @@ static void watch_totals(void *arg)
 {
     load *l = arg;
     wr_mailbox_counts before = {0};
-    while (!atomic_load(&l->loaded)) {
+    while (!atomic_load(&l->finished)) {
         wr_mailbox_counts now = wr_broker_add_up(l->broker).counts;
         bool exact =
             now.accepted == now.delivered + now.dropped_full + now.dropped_closed + now.queued;
@@ -315,8 +316,7 @@ static load *begin_load(uint64_t seed)
 static void run_load(load *l)
 {
     wr_thread threads[PUBLISHERS] = {0};
-    wr_thread watcher = {.started = false};
-    assert_int_equal(wr_thread_start(&watcher, "watcher", watch_totals, l), WEIR_OK);
+    assert_int_equal(wr_thread_start(&l->watcher, "watcher", watch_totals, l), WEIR_OK);
     for (size_t i = 0; i < PUBLISHERS; i++) {
         assert_int_equal(wr_thread_start(&threads[i], "publisher", run_publisher, l->slots[i]),
                          WEIR_OK);
@@ -327,8 +327,6 @@ static void run_load(load *l)
     for (size_t i = 0; i < PUBLISHERS; i++) {
         wr_thread_join(&threads[i]);
     }
-    atomic_store(&l->loaded, true);
-    wr_thread_join(&watcher);
 }
 
 static bool has_queued(const load *l)
@@ -421,6 +419,9 @@ static void release_lines(load *l)
     }
     wr_mailbox_counts after = wr_broker_add_up(l->broker).counts;
     assert_memory_equal(&after, &before, sizeof(after));
+    atomic_store(&l->finished, true);
+    wr_thread_join(&l->watcher);
+    assert_false(atomic_load(&l->failed));
 }
 
 static void finish_load(load *l)
