@@ -17,6 +17,11 @@
 
 #include "base/error.h"
 
+const char *const wr_when_full_words[] = {[WR_WHEN_FULL_BLOCK] = "block",
+                                          [WR_WHEN_FULL_DROP_OLDEST] = "drop.oldest",
+                                          [WR_WHEN_FULL_DROP_NEWEST] = "drop.newest",
+                                          NULL};
+
 static uint64_t ring_mask(const wr_mailbox *box)
 {
     uint64_t capacity = 1;

@@ -29,6 +29,9 @@ typedef enum wr_when_full {
     WR_WHEN_FULL_DROP_NEWEST  /* it is dropped itself */
 } wr_when_full;
 
+/* As a file and a user have them; NULL at the end. */
+extern const char *const wr_when_full_words[];
+
 typedef struct wr_queue_config {
     uint32_t limit; /* messages, 1 to WR_QUEUE_LIMIT_MAX */
     wr_when_full when_full;

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "platform/clock.h"
 
 static void report(const weir_gateway_options *options, const char *text)
 {
@@ -61,6 +62,7 @@ static weir_err create(const weir_gateway_options *options, unsigned threads, we
         return WEIR_ERR_MEMORY;
     }
     wr_mutex_init(&gateway->lock);
+    wr_mutex_init(&gateway->list);
     gateway->options = take_options(options);
     gateway->index = json_object();
     weir_err err = wr_broker_create(threads, &gateway->broker);
@@ -147,7 +149,12 @@ weir_err weir_gateway_start(weir_gateway *gateway)
     for (size_t i = 0; err == WEIR_OK && i < gateway->count; i++) {
         err = wr_gateway_start_instance(gateway, gateway->instances[i]);
     }
-    gateway->started = gateway->started || err == WEIR_OK;
+    if (err == WEIR_OK) {
+        wr_mutex_lock(&gateway->list);
+        gateway->started = true;
+        gateway->started_ns = wr_clock_ns();
+        wr_mutex_unlock(&gateway->list);
+    }
     wr_mutex_unlock(&gateway->lock);
     return err;
 }
@@ -198,7 +205,9 @@ weir_err weir_gateway_stop(weir_gateway *gateway)
     weir_err err = WEIR_OK;
     wr_mutex_lock(&gateway->lock);
     if (!gateway->stopped) {
+        wr_mutex_lock(&gateway->list);
         gateway->stopped = true;
+        wr_mutex_unlock(&gateway->list);
         err = stop_all(gateway);
     }
     wr_mutex_unlock(&gateway->lock);
@@ -229,6 +238,7 @@ void weir_gateway_destroy(weir_gateway *gateway)
     free(gateway->instances);
     json_decref(gateway->index);
     wr_config_destroy(gateway->config);
+    wr_mutex_deinit(&gateway->list);
     wr_mutex_deinit(&gateway->lock);
     free(gateway);
 }

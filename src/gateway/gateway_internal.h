@@ -18,26 +18,36 @@ typedef struct star_link {
     wr_queue_config queue;
 } star_link;
 
+/* What removed modules have counted. */
+typedef struct wr_removed {
+    uint64_t redelivered;
+} wr_removed;
+
 struct weir_gateway {
-    wr_mutex lock;
+    wr_mutex lock; /* one change at a time; held for as long as a module takes to start or stop */
+    wr_mutex list; /* taken after `lock`, for moments, to change what is marked "listed"; who has
+                      only this one may read that */
+
     weir_gateway_options options;
     wr_config *config; /* of the file; NULL: none */
     wr_broker *broker;
     wr_loop *loop;           /* made for the first remote module */
     wr_run_folder *folder;   /* likewise: for sockets */
-    wr_instance **instances; /* in the order of adding */
-    size_t count;
+    wr_instance **instances; /* listed; in the order of adding */
+    size_t count;            /* listed */
     size_t capacity;
     size_t added;  /* ever */
     json_t *index; /* name -> place in instances */
     star_link *stars;
     size_t star_count;
-    bool started;
-    bool stopped;
-    bool stuck; /* a module never returned: its memory and threads are left alone */
+    bool started;        /* listed */
+    bool stopped;        /* listed */
+    bool stuck;          /* a module never returned: its memory and threads are left alone */
+    uint64_t started_ns; /* listed; of wr_clock_ns */
+    wr_removed removed;  /* listed */
 };
 
-/* The rest is called under the lock. */
+/* The rest is called under `lock`. */
 
 /* Say that something went wrong with a module: "FILE:LINE:COLUMN: modules[1]: module "name" WHAT:
  * why". */

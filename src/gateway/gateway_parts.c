@@ -41,11 +41,13 @@ static weir_err reserve_instance(weir_gateway *gateway)
         return WEIR_OK;
     }
     size_t capacity = gateway->capacity == 0 ? 8 : 2 * gateway->capacity;
+    wr_mutex_lock(&gateway->list);
     wr_instance **instances = realloc(gateway->instances, capacity * sizeof(wr_instance *));
+    gateway->instances = instances != NULL ? instances : gateway->instances;
+    wr_mutex_unlock(&gateway->list);
     if (instances == NULL) {
         return WEIR_ERR_MEMORY;
     }
-    gateway->instances = instances;
     gateway->capacity = capacity;
     return WEIR_OK;
 }
@@ -92,7 +94,9 @@ weir_err wr_gateway_add_instance(weir_gateway *gateway, const wr_module_config *
         return err;
     }
     gateway->added++;
+    wr_mutex_lock(&gateway->list);
     gateway->instances[gateway->count++] = instance;
+    wr_mutex_unlock(&gateway->list);
     *out = instance;
     return WEIR_OK;
 }
@@ -172,21 +176,34 @@ weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config
 /*
  * Changes at run time.
  */
+/* Take the instance out of the list, and keep what it has counted. */
+static void unlist(weir_gateway *gateway, wr_instance *instance)
+{
+    size_t place =
+        (size_t)json_integer_value(json_object_get(gateway->index, instance->config->name));
+    json_object_del(gateway->index, instance->config->name);
+    wr_mutex_lock(&gateway->list);
+    gateway->count--;
+    for (size_t i = place; i < gateway->count; i++) {
+        gateway->instances[i] = gateway->instances[i + 1];
+    }
+    if (instance->proxy != NULL) {
+        gateway->removed.redelivered += wr_proxy_redelivered(instance->proxy);
+    }
+    wr_mutex_unlock(&gateway->list);
+    for (size_t i = place; i < gateway->count; i++) {
+        json_object_set_new(gateway->index, gateway->instances[i]->config->name,
+                            json_integer((json_int_t)i));
+    }
+}
+
 static weir_err remove_instance(weir_gateway *gateway, wr_instance *instance)
 {
     weir_err err = wr_broker_remove(gateway->broker, instance->node);
     if (err != WEIR_OK) {
         return err;
     }
-    size_t place =
-        (size_t)json_integer_value(json_object_get(gateway->index, instance->config->name));
-    json_object_del(gateway->index, instance->config->name);
-    gateway->count--;
-    for (size_t i = place; i < gateway->count; i++) {
-        gateway->instances[i] = gateway->instances[i + 1];
-        json_object_set_new(gateway->index, gateway->instances[i]->config->name,
-                            json_integer((json_int_t)i));
-    }
+    unlist(gateway, instance);
     wr_instance_destroy(instance);
     return WEIR_OK;
 }
