@@ -159,6 +159,8 @@ static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t *report)
     report->data = gateway;
     weir_err err = weir_gateway_start(gateway);
     if (err == WEIR_OK) {
+        (void)printf("%s: running; Ctrl-C stops it\n", path);
+        (void)fflush(stdout);
         (void)uv_run(loop, UV_RUN_DEFAULT);
         err = weir_gateway_stop(gateway);
     }
