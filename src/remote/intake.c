@@ -99,6 +99,9 @@ static void fill_batch(weir_remote *remote)
 static void deliver_batch(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
+    if (remote->session.ending) {
+        drop_batch(intake); /* there is no module any more; what comes is only read to see the end */
+    }
     if (!remote->started || intake->count == 0) {
         return;
     }

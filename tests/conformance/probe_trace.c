@@ -9,7 +9,9 @@
 
 #include "probe.h"
 
-#define CONTENT_SHOWN 64u
+/* Contents of this size that can be printed are shown as they are. */
+#define SHOWN_MIN 5u
+#define SHOWN_MAX 64u
 
 bool probe_trace_open(probe_trace *trace, const char *path)
 {
@@ -42,7 +44,7 @@ static bool is_text(const char *content, size_t size)
             return false;
         }
     }
-    return size > 0 && size <= CONTENT_SHOWN;
+    return size >= SHOWN_MIN && size <= SHOWN_MAX;
 }
 
 /* FNV-1a */

@@ -7,7 +7,8 @@ What is compared between the ways is the trace, line by line. Only this may diff
 - "host NAME": the name of the host is the module's in the gateway's process and in `weir host` with
   "isolation": "process", and the control id where the remote does not know the module's name.
 - "args": where they name the folder of this run.
-- "published N": a thread that publishes until it is told to stop comes as far as it comes.
+- "published N": a thread that publishes until it is told to stop comes as far as it comes, and waits
+  (CLOSED) or does not wait (OK) at that moment.
 - what was published in create: in the gateway's process there are no links yet, so it has no sink;
   from another process it is on its way until there are.
 """
@@ -67,7 +68,8 @@ class Scene:
                     "loader": {"name": "native", "entrypoint": {"module.path": path}}}
         entrypoint = {"control.id": CONTROL_ID}
         if self.way == LAUNCHED:
-            entrypoint.update({"activation.type": "launch", "launch": {"path": program(variant)}})
+            entrypoint.update({"activation.type": "launch",
+                               "launch": {"path": program(variant), "grace.period.ms": 60000}})
         more = {"loader": {"name": "outprocess", "entrypoint": entrypoint}}
         if self.way == PROGRAM:
             self.remote_command = (program(variant), CONTROL_ID)
@@ -138,7 +140,8 @@ class Scene:
         """The trace without what may differ."""
         lines = [line for line in self.trace(name) if not re.match("host |receive probe create ", line)]
         lines = [line.replace(self.folder, "FOLDER") for line in lines]
-        return [re.sub(r"published \d+, the last", "published N, the last", line) for line in lines]
+        return [re.sub(r"published \d+, the last: WEIR_(OK|ERR_CLOSED)", "published N", line)
+                for line in lines]
 
     def received(self, name, of):
         """The numbers of the messages `of` that this module received, as they came."""
