@@ -76,11 +76,12 @@ static void free_probe(probe *self)
 static weir_err init(probe *self, weir_host *host, const char *args)
 {
     self->host = host;
-    self->args = json_loads(args, JSON_ALLOW_NUL, NULL);
-    const char *path = json_string_value(json_object_get(self->args, "trace"));
+    self->args = json_loads(args, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
     self->name = json_string_value(json_object_get(self->args, "name"));
-    if (path == NULL || self->name == NULL) {
-        return weir_fail(host, WEIR_ERR_INVALID, "the probe's args need \"trace\" and \"name\"");
+    const char *path = json_string_value(json_object_get(self->args, "trace"));
+    path = path != NULL ? path : getenv(PROBE_TRACE);
+    if (path == NULL) {
+        return weir_fail(host, WEIR_ERR_INVALID, "neither args nor " PROBE_TRACE " name a trace");
     }
     if (!probe_trace_open(&self->trace, path)) {
         return weir_fail(host, WEIR_ERR_IO, "cannot open %s: %s", path, strerror(errno));

@@ -6,9 +6,9 @@
  *   probe_publish.c  what it publishes, in its calls and on threads of its own
  *   probe_trace.c    what it writes down
  *
- * The args, all of them optional but the first two:
+ * The args, where they are an object; anything else is fine, too:
  *
- *   "trace":   the file that the lines are appended to
+ *   "trace":   the file that the lines are appended to; without it, PROBE_TRACE in the environment
  *   "name":    what its messages begin with
  *   "publish": {"create": N, "start": N, "receive": N, "destroy": N}   messages, in each call
  *   "echo":    true: publish what is received
@@ -30,6 +30,7 @@
 
 #include "weir/module.h"
 
+#define PROBE_TRACE "PROBE_TRACE"
 #define PROBE_THREADS_MAX 8
 
 /* Lines of several threads, each written whole and at once: what follows may be a crash. */

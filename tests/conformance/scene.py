@@ -40,9 +40,10 @@ def program(variant):
 class Scene:
     """One gateway. The module named "probe" is the one that is run in `way`, the others are native."""
 
-    def __init__(self, test, way):
+    def __init__(self, test, way, name):
         self.test, self.way = test, way
-        self.folder = test.path(way)
+        self.name = f"{name}.{way}"
+        self.folder = test.path(self.name)
         os.makedirs(self.folder)
         self.modules, self.links, self.raw_args = [], [], {}
         self.gateway = self.remote = self.remote_command = None
@@ -104,10 +105,10 @@ class Scene:
     def start(self, cwd=None):
         """The gateway, and after it the probe's process, where that is not the gateway's to start."""
         cwd = cwd or self.folder
-        self.gateway = self.test.start(f"{self.way}.gateway", harness.WEIR, "run",
+        self.gateway = self.test.start(f"{self.name}.gateway", harness.WEIR, "run",
                                        self.write_config(), cwd=cwd)
         if self.remote_command is not None:
-            self.remote = self.test.start(f"{self.way}.remote", *self.remote_command, cwd=cwd)
+            self.remote = self.test.start(f"{self.name}.remote", *self.remote_command, cwd=cwd)
         return self
 
     def stop(self):
@@ -132,9 +133,11 @@ class Scene:
 
     def wait_for_lines(self, name, count, pattern="receive "):
         """Until so many lines match."""
-        wait_until(lambda: sum(bool(re.match(pattern, line)) for line in self.trace(name)) >= count,
-                   lambda: f"{count} lines '{pattern}' in {self.trace_path(name)}, which ends in "
-                           f"{self.trace(name)[-3:]}")
+        def is_so():
+            return (sum(bool(re.match(pattern, line)) for line in self.trace(name)) >= count
+                    or not self.gateway.lives())
+        wait_until(is_so, lambda: f"{count} lines '{pattern}' in {self.trace_path(name)}, which ends "
+                                  f"in {self.trace(name)[-3:]}")
 
     def comparable(self, name):
         """The trace without what may differ."""
@@ -155,12 +158,15 @@ class Scene:
 
 
 class ConformanceTest(harness.WeirTest):
-    def in_every_way(self, play, ways=WAYS):
+    def scene(self, way, name="run"):
+        return Scene(self, way, name)
+
+    def in_every_way(self, play, ways=WAYS, name="run"):
         """play(scene) runs a gateway to its end and returns what is the same in every way."""
         wanted = None
         for way in ways:
-            with self.subTest(way=way):
-                seen = play(Scene(self, way))
+            with self.subTest(name, way=way):
+                seen = play(self.scene(way, name))
                 wanted = seen if wanted is None else wanted
                 self.assertEqual(seen, wanted, f"{way} is not as {ways[0]}")
 

@@ -93,11 +93,11 @@ class Publish(ConformanceTest):
         def play(scene):
             gate = Gate(scene)
             scene.add("sink", {"gate": gate.path}, variant="probe_blocking")
-            scene.add("probe", threads(2, 20000, **{"try": True})).link("probe", "sink", limit=8)
+            scene.add("probe", threads(2, 10000, **{"try": True})).link("probe", "sink", limit=8)
             scene.start()
             scene.wait_for_lines("probe", 2, "full")
             gate.open(scene)
-            scene.wait_for_lines("sink", 40000)
+            scene.wait_for_lines("sink", 20000)
             scene.stop()
             gate.close()
             self.check_log(scene)
