@@ -381,8 +381,10 @@ static void on_start(weir_remote *remote)
     if (err != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
                wr_error_text(&error));
-        wr_session_end_module(remote);
+        destroy_module(remote);
+        /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        wr_session_end_module(remote);
         return;
     }
     remote->started = true;
