@@ -15,7 +15,7 @@
 #include <jansson.h>
 
 #include "gateway/config.h"
-#include "gateway/json_text.h"
+#include "json/json_text.h"
 
 /* Limits on what a file may say, beyond those of config.h. */
 #define WR_PROBLEMS_MAX 100u          /* lines reported; the others are counted */
@@ -26,6 +26,8 @@
 #define WR_TEXT_MAX 4095u             /* bytes of a path or an argument */
 #define WR_ARGS_SENT_MAX                                                                           \
     (1024u * 1024u - 1024u) /* bytes of args that travel in a control message */
+/* Likewise, where the module's path and name travel with them. */
+#define WR_ARGS_HOSTED_MAX (WR_ARGS_SENT_MAX - 32u * 1024u)
 
 /* ---- problems (config_problem.c) ---- */
 

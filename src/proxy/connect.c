@@ -30,12 +30,12 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. True: it said goodbye. */
-static bool read_last_words(wr_proxy *proxy)
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
+ * is one; it may have said goodbye, or that the module failed. */
+static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    bool goodbye = false;
     while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
@@ -44,10 +44,10 @@ static bool read_last_words(wr_proxy *proxy)
             weir_err ignored = wr_proxy_acknowledge(proxy, message.count);
             (void)ignored; /* a wrong one changes nothing */
         }
-        goodbye = goodbye || (message.type == WR_CONTROL_REPLY &&
-                              message.status == WR_REPLY_DETACHED);
+        if (message.type == WR_CONTROL_REPLY) {
+            *reply = message;
+        }
     }
-    return goodbye;
 }
 
 /* One line for the end of a running module, and one for a time of failing attempts. */
@@ -65,12 +65,20 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
     }
 }
 
+static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
+
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_control_message last = {.status = WR_REPLY_CREATED};
     wr_proxy_read_rest(proxy);
-    if (proxy->channel != NULL && read_last_words(proxy)) {
-        goodbye = true;
+    if (proxy->channel != NULL) {
+        read_last_words(proxy, &last);
+    }
+    goodbye = goodbye || last.status == WR_REPLY_DETACHED;
+    if (last.status == WR_REPLY_MODULE_FAILED && state == WR_PROXY_RUNNING) {
+        on_failed(proxy, &last);
+        return;
     }
     wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);

@@ -134,6 +134,9 @@ static size_t release(wr_intake *intake, size_t count)
 static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
+    if (remote->session.ending) {
+        drop_batch(intake); /* there is no module any more; what comes is only read to see the end */
+    }
     if (!remote->started || intake->count == 0) {
         return;
     }

@@ -38,6 +38,10 @@
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5
+/* What the module has published when it is destroyed is still written, for so long at the most: when
+ * the gateway destroyed it, and when the program leaves by itself. */
+#define WR_END_DELAY_MS 10000u
+#define WR_LEAVE_DELAY_MS 1000u
 
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
@@ -65,7 +69,9 @@ typedef struct wr_session {
     uint64_t untold_bytes; /* bytes of those that it does not know of */
     uint64_t untold_ns;    /* since when there are such */
     char *args;         /* of the module that exists; NULL: none, or no memory for them */
-    bool ended;    /* the gateway destroyed the module; not yet told to the caller */
+    bool ending;   /* the module is destroyed, and the last that it published is being written */
+    uint64_t ending_until_ns;
+    bool ended; /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
 
 /* The message channel's receiving half. */
@@ -121,6 +127,10 @@ void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
 void wr_session_end_module(weir_remote *remote);
+/* Before wr_session_close: destroy the module, take no new gateway, and begin to write the rest. */
+void wr_session_leave(weir_remote *remote);
+/* End the ending when all is written, the gateway is gone or it is time to. */
+void wr_session_try_end(weir_remote *remote);
 /* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with the next ones. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, if nothing is on its way to it. */
