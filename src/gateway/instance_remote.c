@@ -135,6 +135,7 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
     options->message_path = config->message_id;
+    options->allowed = config->allowed;
     options->control_path = config->control_id;
     options->args = instance->config->args;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;

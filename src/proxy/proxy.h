@@ -20,6 +20,7 @@
 #define WR_PROXY_PROXY_H
 
 #include "broker/node.h"
+#include "ipc/peer.h"
 #include "loop/loop.h"
 #include "proxy/supervisor.h"
 
@@ -41,6 +42,7 @@ typedef struct wr_proxy_options {
     const char *args;         /* JSON text */
     uint32_t timeout_ms;      /* for the reply to create */
     uint64_t message_limit;   /* bytes; 0: what the peer says, or an old peer's */
+    wr_users allowed;         /* whose processes are accepted, beside this user's and root's */
     const wr_launch *launch;  /* NULL: somebody else starts the process */
 } wr_proxy_options;
 
