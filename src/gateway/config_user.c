@@ -13,7 +13,11 @@ static const char *text_of(wr_config_reader *reader, const wr_json_value *value,
 {
     static const wr_option name = {.kind = WR_OPTION_TEXT, .min = 1, .max = WR_NAME_MAX};
     static const wr_option number = {.kind = WR_OPTION_NUMBER, .max = WR_USER_ID_MAX};
-    if (!json_is_number(value->json)) {
+    if (!json_is_number(value->json) && !json_is_string(value->json)) {
+        wr_config_problem(reader, value, "expected a name or a number");
+        return NULL;
+    }
+    if (json_is_string(value->json)) {
         return wr_config_check(reader, &name, value) ? json_string_value(value->json) : NULL;
     }
     if (!wr_config_check(reader, &number, value)) {

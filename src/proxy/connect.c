@@ -139,9 +139,13 @@ static bool choose_message_path(wr_proxy *proxy)
         return proxy->message_path != NULL;
     }
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }

@@ -38,7 +38,7 @@ typedef enum wr_proxy_state {
 typedef struct wr_proxy_options {
     const char *control_path;
     const char *message_path; /* NULL: a fresh one for each create, in `folder` */
-    const char *folder;       /* private to this user */
+    const char *folder;       /* private to this user; NULL: use the control path's */
     const char *args;         /* JSON text */
     uint32_t timeout_ms;      /* for the reply to create */
     uint64_t message_limit;   /* bytes; 0: what the peer says, or an old peer's */
