@@ -140,10 +140,12 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
 {
     const wr_outprocess_config *config = &instance->config->outprocess;
     wr_proxy_options *options = &instance->proxy_options;
-    options->folder = host->folder;
+    /* Another user's process cannot go into this one's folder, but it can where it listens. */
+    options->folder = config->allowed.count > 0 ? NULL : host->folder;
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
     options->message_path = config->message_id;
+    options->allowed = config->allowed;
     options->control_path = config->control_id;
     options->args = instance->config->args;
     options->restart = instance->config->restart;

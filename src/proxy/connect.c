@@ -141,9 +141,13 @@ static bool choose_message_path(wr_proxy *proxy)
         return proxy->message_path != NULL;
     }
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }
@@ -415,21 +419,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-static weir_err check_peer(wr_stream *stream, wr_error *error)
-{
-    uint32_t user;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "cannot tell whose process it is");
-    }
-    if (user != 0 && user != wr_process_user()) {
-        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
-                                                    "processes and root's are accepted",
-                            user);
-    }
-    return WEIR_OK;
-}
-
 static weir_err open_control(wr_proxy *proxy, wr_error *error)
 {
     wr_stream *stream;
@@ -437,7 +426,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = check_peer(stream, error);
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;

@@ -14,7 +14,15 @@
 weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error)
 {
     assert(remote->intake.listener == NULL);
-    return wr_listener_open(path, &remote->intake.listener, error);
+    weir_err err = wr_listener_open(path, &remote->intake.listener, error);
+    if (err != WEIR_OK || remote->allowed.count == 0) {
+        return err;
+    }
+    err = wr_listener_share(remote->intake.listener, error);
+    if (err != WEIR_OK) {
+        wr_intake_close(remote);
+    }
+    return err;
 }
 
 static void disconnect(weir_remote *remote)

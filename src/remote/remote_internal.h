@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
 #include "platform/clock.h"
@@ -96,6 +97,9 @@ struct weir_remote {
     char *control_id;
     wr_poller *poller; /* woken by any thread, used otherwise by the running one */
     bool launched;
+
+    /* While nothing runs it, or the running thread. */
+    wr_users allowed; /* beside this user and root */
 
     /* Any thread. */
     atomic_bool running; /* taken (acquire) by who runs the remote, and given back (release): it
