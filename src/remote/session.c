@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "platform/clock.h"
+#include "ipc/protocol.h"
 #include "remote/remote_internal.h"
 
 /* Control messages are few and mostly small. */
@@ -138,6 +139,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->message_limit = WR_MESSAGE_LIMIT_DEFAULT;
         extension->features = session->features;
         extension->window = WR_WINDOW_MESSAGES;
+        extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
         extension->position.received = session->processed;
         wr_transmit_get_position(&remote->transmit, &extension->position);
@@ -340,6 +342,14 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         reply(remote, WR_REPLY_CREATED, "");
         return;
     }
+    wr_error error = {.code = WEIR_OK};
+    if (!wr_protocol_agree(&create->extension, &error)) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
+               wr_error_text(&error));
+        remote->session.extended = true;
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        return;
+    }
     bool resumed = can_resume(remote, create);
     if (resumed) {
         wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
@@ -352,7 +362,6 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_session_end_module(remote);
     }
     agree(remote, &create->extension);
-    wr_error error = {.code = WEIR_OK};
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
                wr_error_text(&error));
