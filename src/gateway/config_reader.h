@@ -174,7 +174,7 @@ wr_config_place wr_config_place_of(const wr_config_reader *reader, const wr_json
 
 extern const wr_option_table wr_file_options, wr_gateway_options, wr_module_options,
     wr_loader_use_options, wr_loader_options, wr_native_options, wr_outprocess_options,
-    wr_launch_options, wr_link_options, wr_queue_options;
+    wr_launch_options, wr_restart_options, wr_heartbeat_options, wr_link_options, wr_queue_options;
 
 /* config_loader.c */
 void wr_config_add_builtin_loaders(wr_config_reader *reader);
@@ -201,6 +201,12 @@ void wr_config_read_entrypoint(wr_config_reader *reader, const wr_loader_entry *
                                const wr_json_value *module, const wr_json_value *use,
                                const wr_json_value *entrypoint, wr_module_draft *draft);
 void wr_outprocess_config_deinit(wr_outprocess_config *outprocess);
+
+/* config_supervision.c: into the wr_restart_config or wr_heartbeat_config at the option's offset */
+void wr_config_take_restart(wr_config_reader *reader, const wr_option *option,
+                            const wr_json_value *value, void *target);
+void wr_config_take_heartbeat(wr_config_reader *reader, const wr_option *option,
+                              const wr_json_value *value, void *target);
 
 /* config_module.c */
 void wr_config_read_module(wr_config_reader *reader, const wr_json_value *value,

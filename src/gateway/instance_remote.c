@@ -137,6 +137,8 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->message_path = config->message_id;
     options->control_path = config->control_id;
     options->args = instance->config->args;
+    options->restart = instance->config->restart;
+    options->heartbeat = instance->config->heartbeat;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;
     if (instance->config->isolated) {
         weir_err err = set_isolated(instance, host, error);
