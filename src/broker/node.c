@@ -188,6 +188,14 @@ static void reader_leave(wr_node *node, unsigned slot)
     }
 }
 
+bool wr_node_has_sinks(wr_node *node)
+{
+    unsigned slot = reader_enter(node);
+    bool has = atomic_load(&node->out)->count > 0;
+    reader_leave(node, slot);
+    return has;
+}
+
 /* Keeps the first error, serves every link. */
 static weir_err put_to_all(const wr_fanout *out, weir_message *msg)
 {
