@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "platform/crash_handler.h"
 #include "platform/signal.h"
+#include "platform/stack_dump.h"
 #include "weir/remote.h"
 
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
@@ -51,8 +54,20 @@ static weir_err serve_until_stopped(weir_remote *remote)
     return err != WEIR_OK ? err : restored;
 }
 
+/* What makes a crash or a hang of the module tell where it is. */
+static void prepare_for_the_worst(const char *control_id)
+{
+    if (wr_crash_handler_install(control_id) != WEIR_OK) {
+        wr_log(control_id, WEIR_LOG_WARN, "a crash of this process will not say where it was");
+    }
+    if (getenv(WEIR_ENV_CONTROL_ID) != NULL) { /* a gateway launched it */
+        wr_debugger_allow_parent();
+    }
+}
+
 static int run(const weir_module_api *api, const char *control_id)
 {
+    prepare_for_the_worst(control_id);
     weir_remote *remote = NULL;
     if (weir_remote_attach(api, control_id, &remote) != WEIR_OK) {
         return STATUS_FAILURE; /* the reason is in the log */
