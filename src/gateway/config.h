@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "broker/link.h"
+#include "ipc/peer.h"
 #include "proxy/heartbeat.h"
 #include "proxy/restart.h"
 #include "weir/gateway.h"
@@ -47,6 +48,7 @@ typedef struct wr_outprocess_config {
     char *message_id; /* likewise; NULL: a fresh one each time */
     uint32_t timeout_ms;    /* for the reply to create */
     uint64_t message_limit; /* bytes; 0: not said */
+    wr_users allowed;       /* whose processes may be the module */
     wr_launch_config launch;
 } wr_outprocess_config;
 

@@ -18,7 +18,7 @@
 #define GRACE_PERIOD_DEFAULT_MS 3000u
 
 enum { NATIVE_PATH };
-enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_LAUNCH };
+enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_USERS, OUT_LAUNCH };
 enum { LAUNCH_PATH, LAUNCH_ARGS, LAUNCH_ENV, LAUNCH_DIR, LAUNCH_GRACE };
 enum { ACTIVATION_NONE, ACTIVATION_LAUNCH };
 
@@ -88,6 +88,12 @@ static const wr_option outprocess_options[] = {
                    .max = WEIR_MESSAGE_SIZE_MAX,
                    .offset = offsetof(wr_module_draft, config.outprocess.message_limit),
                    .take = wr_take_u64},
+    [OUT_USERS] = {.key = "allow.users",
+                   .summary = "users whose processes may be the module",
+                   .kind = WR_OPTION_ARRAY,
+                   .max = WR_USERS_MAX,
+                   .offset = offsetof(wr_module_draft, config.outprocess.allowed),
+                   .take = wr_take_users},
     [OUT_LAUNCH] = {.key = "launch",
                     .summary = "the program to start",
                     .kind = WR_OPTION_OBJECT,

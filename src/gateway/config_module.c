@@ -181,12 +181,13 @@ static void check_args(wr_config_reader *reader, const wr_json_value *args,
                        const wr_module_config *module)
 {
     bool remote = module->type == WR_LOADER_OUTPROCESS || module->isolated;
+    unsigned limit = module->isolated ? WR_ARGS_HOSTED_MAX : WR_ARGS_SENT_MAX;
     size_t size = module->args == NULL ? 0 : strlen(module->args);
-    if (remote && size > WR_ARGS_SENT_MAX) {
+    if (remote && size > limit) {
         wr_config_problem(reader, args,
                           "is %zu bytes long without white space (at most %u for a module in "
                           "another process)",
-                          size, WR_ARGS_SENT_MAX);
+                          size, limit);
     }
 }
 

@@ -15,7 +15,8 @@
 #include <jansson.h>
 
 #include "gateway/config.h"
-#include "gateway/json_text.h"
+#include "json/json_text.h"
+#include "platform/user.h"
 
 /* Limits on what a file may say, beyond those of config.h. */
 #define WR_PROBLEMS_MAX 100u          /* lines reported; the others are counted */
@@ -26,6 +27,8 @@
 #define WR_TEXT_MAX 4095u             /* bytes of a path or an argument */
 #define WR_ARGS_SENT_MAX                                                                           \
     (1024u * 1024u - 1024u) /* bytes of args that travel in a control message */
+/* Likewise, where the module's path and name travel with them. */
+#define WR_ARGS_HOSTED_MAX (WR_ARGS_SENT_MAX - 32u * 1024u)
 
 /* ---- problems (config_problem.c) ---- */
 
@@ -161,6 +164,13 @@ void wr_take_u32(wr_config_reader *reader, const wr_option *option, const wr_jso
                  void *target);
 void wr_take_u64(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
                  void *target);
+
+/* config_user.c: users and groups by name or number. */
+void wr_take_users(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                   void *target); /* wr_users */
+/* False: there is none, which was reported. */
+bool wr_config_find_user(wr_config_reader *reader, const wr_json_value *value, wr_user *out);
+bool wr_config_find_group(wr_config_reader *reader, const wr_json_value *value, uint32_t *out);
 
 /* Copy a text; notes when memory is out. */
 char *wr_config_copy(wr_config_reader *reader, const char *text);

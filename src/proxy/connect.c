@@ -30,12 +30,12 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. True: it said goodbye. */
-static bool read_last_words(wr_proxy *proxy)
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
+ * is one; it may have said goodbye, or that the module failed. */
+static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    bool goodbye = false;
     while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
@@ -44,10 +44,10 @@ static bool read_last_words(wr_proxy *proxy)
             weir_err ignored = wr_proxy_acknowledge(proxy, message.count);
             (void)ignored; /* a wrong one changes nothing */
         }
-        goodbye = goodbye || (message.type == WR_CONTROL_REPLY &&
-                              message.status == WR_REPLY_DETACHED);
+        if (message.type == WR_CONTROL_REPLY) {
+            *reply = message;
+        }
     }
-    return goodbye;
 }
 
 /* One line for the end of a running module, and one for a time of failing attempts. */
@@ -65,12 +65,20 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
     }
 }
 
+static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
+
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_control_message last = {.status = WR_REPLY_CREATED};
     wr_proxy_read_rest(proxy);
-    if (proxy->channel != NULL && read_last_words(proxy)) {
-        goodbye = true;
+    if (proxy->channel != NULL) {
+        read_last_words(proxy, &last);
+    }
+    goodbye = goodbye || last.status == WR_REPLY_DETACHED;
+    if (last.status == WR_REPLY_MODULE_FAILED && state == WR_PROXY_RUNNING) {
+        on_failed(proxy, &last);
+        return;
     }
     wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);
@@ -133,9 +141,13 @@ static bool choose_message_path(wr_proxy *proxy)
         return proxy->message_path != NULL;
     }
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }
@@ -407,21 +419,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-static weir_err check_peer(wr_stream *stream, wr_error *error)
-{
-    uint32_t user;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "cannot tell whose process it is");
-    }
-    if (user != 0 && user != wr_process_user()) {
-        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
-                                                    "processes and root's are accepted",
-                            user);
-    }
-    return WEIR_OK;
-}
-
 static weir_err open_control(wr_proxy *proxy, wr_error *error)
 {
     wr_stream *stream;
@@ -429,7 +426,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = check_peer(stream, error);
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;

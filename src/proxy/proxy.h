@@ -9,6 +9,7 @@
 #define WR_PROXY_PROXY_H
 
 #include "broker/node.h"
+#include "ipc/peer.h"
 #include "loop/loop.h"
 #include "proxy/crash_report.h"
 #include "proxy/heartbeat.h"
@@ -19,10 +20,11 @@
 typedef struct wr_proxy_options {
     const char *control_path;
     const char *message_path; /* NULL: a fresh one for each create, in `folder` */
-    const char *folder;       /* private to this user */
+    const char *folder;       /* private to this user; NULL: use the control path's */
     const char *args;         /* JSON text */
     uint32_t timeout_ms;      /* for the reply to create */
     uint64_t message_limit;   /* bytes; 0: what the peer says, or an old peer's */
+    wr_users allowed;         /* whose processes are accepted, beside this user's and root's */
     const wr_launch *launch;  /* NULL: somebody else starts the process */
     wr_restart_config restart; /* of a launched process */
     wr_heartbeat_config heartbeat;

@@ -377,6 +377,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err != WEIR_OK) {
+        wr_stream_close(stream);
+        return err;
+    }
     wr_waitable waitable = wr_stream_waitable(stream);
     uint64_t limit = proxy->options.message_limit;
     wr_channel *channel;
