@@ -5,7 +5,6 @@
  *   "memory"    writes to where no memory is
  *   "stack"     calls itself until its stack overflows
  *   "abort"     calls abort
- *   "assert"    fails an assertion
  *   "file"      reads a mapping beyond the end of its file
  *   "divide"    gets SIGFPE
  *   "code"      gets SIGILL
@@ -13,8 +12,6 @@
  * Before that it says "about to crash" in the log.
  */
 #define _GNU_SOURCE
-#undef NDEBUG
-#include <assert.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -49,12 +46,6 @@ static void overflow_the_stack(void)
     (void)recurse(&start);
 }
 
-static void fail_an_assertion(void)
-{
-    bool sound = depth > 0;
-    assert(sound);
-}
-
 static void read_beyond_a_file(void)
 {
     char *page = mmap(NULL, 1, PROT_READ, MAP_SHARED, memfd_create("empty", 0), 0);
@@ -83,7 +74,6 @@ static const struct {
     {"\"memory\"", write_to_nowhere},
     {"\"stack\"", overflow_the_stack},
     {"\"abort\"", abort},
-    {"\"assert\"", fail_an_assertion},
     {"\"file\"", read_beyond_a_file},
     {"\"divide\"", divide_by_zero},
     {"\"code\"", run_no_code},
