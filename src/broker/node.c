@@ -191,7 +191,8 @@ static void reader_leave(wr_node *node, unsigned slot)
 bool wr_node_has_sinks(wr_node *node)
 {
     unsigned slot = reader_enter(node);
-    bool has = atomic_load(&node->out)->count > 0;
+    const wr_fanout *out = atomic_load(&node->out);
+    bool has = out != NULL && out->count > 0;
     reader_leave(node, slot);
     return has;
 }
