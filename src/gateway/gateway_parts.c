@@ -66,6 +66,9 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .loop = gateway->loop,
         .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
+        .crash_folder = gateway->config == NULL ? NULL : gateway->config->crash_folder,
+        .crash_reports = gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT
+                                                 : gateway->config->crash_reports,
         .number = gateway->added,
     };
     return wr_instance_create(config, &host, out, error);
