@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "platform/clock.h"
+#include "platform/file.h"
 #include "proxy/proxy_internal.h"
 
 void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state)
@@ -130,10 +131,19 @@ void wr_proxy_send_start(wr_proxy *proxy)
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
 }
 
+void wr_proxy_forget_message_path(wr_proxy *proxy)
+{
+    if (proxy->message_path != NULL && proxy->options.message_path == NULL) {
+        wr_file_remove(proxy->message_path);
+    }
+    free(proxy->message_path);
+    proxy->message_path = NULL;
+}
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     if (proxy->options.message_path != NULL) {
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
