@@ -296,6 +296,7 @@ weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_opti
     err = create(options, config->threads, &gateway);
     if (err != WEIR_OK) {
         wr_config_destroy(config);
+        report(&known, weir_err_text(err));
         return err;
     }
     gateway->config = config;

@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 import sp
 
@@ -72,7 +73,8 @@ class Hostile:
         try:
             sock.sendall(chance.choice(SAYINGS)(chance))
             if chance.random() < 0.7:
-                while sock.recv(4096):
+                end = time.monotonic() + PATIENCE_S
+                while sock.recv(4096) and time.monotonic() < end:
                     pass
         except OSError:  # it is closed, or nobody closes it
             pass

@@ -202,9 +202,10 @@ class Load(stand.Stand):
         self.assertEqual(harness.children_of(self.gateway.pid), [])
 
     def do(self, name):
-        print(f"    {name}", flush=True)
+        start = time.monotonic()
         FAULTS[name](self)
         self.settle()
+        print(f"    {name}: {time.monotonic() - start:.2f} s", flush=True)
 
     def wait_until_attached(self):
         for name in ("direct", "behind", "away"):

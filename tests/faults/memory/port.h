@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between the module library `port` and the program that loads it: the module is a way into the
+ * broker and out of it. The program defines these.
+ */
+#ifndef FAULTS_PORT_H
+#define FAULTS_PORT_H
+
+#include "weir/module.h"
+
+/* A module was created, with the text of its args: "in" or "out". */
+WEIR_API void port_opened(const char *args, weir_host *host);
+/* The module "out" received a message. */
+WEIR_API void port_received(const weir_message *msg);
+
+#endif
