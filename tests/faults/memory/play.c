@@ -32,11 +32,12 @@ static _Atomic bool out_of_order;
 /* ---- what the module library calls ------------------------------------------------------------
  */
 
-void port_opened(const char *args, weir_host *host)
+bool port_opened(const char *args, weir_host *host)
 {
     if (strcmp(args, "\"in\"") == 0) {
         atomic_store(&in, host);
     }
+    return strcmp(args, "\"out\"") == 0;
 }
 
 void port_received(const weir_message *msg)

@@ -6,15 +6,15 @@
 
 static weir_err create(weir_host *host, const char *args, void **self)
 {
-    port_opened(args, host);
-    *self = host;
+    *self = port_opened(args, host) ? host : NULL;
     return WEIR_OK;
 }
 
 static void receive(void *self, weir_message *msg)
 {
-    (void)self;
-    port_received(msg);
+    if (self != NULL) {
+        port_received(msg);
+    }
 }
 
 WEIR_MODULE_EXPORT const weir_module_api *weir_module(void)

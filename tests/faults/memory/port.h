@@ -6,11 +6,13 @@
 #ifndef FAULTS_PORT_H
 #define FAULTS_PORT_H
 
+#include <stdbool.h>
+
 #include "weir/module.h"
 
-/* A module was created, with the text of its args: "in" or "out". */
-WEIR_API void port_opened(const char *args, weir_host *host);
-/* The module "out" received a message. */
+/* A module was created, with the text of its args. Returns whether it is to tell what it receives. */
+WEIR_API bool port_opened(const char *args, weir_host *host);
+/* Such a module received a message. */
 WEIR_API void port_received(const weir_message *msg);
 
 #endif
