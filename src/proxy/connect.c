@@ -103,7 +103,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
