@@ -18,7 +18,8 @@ from tally import Tally  # noqa: E402
 MODULES = {name: harness.built("tests", "faults", f"lib{name}.so")
            for name in ("numbers", "counter")}
 LINK = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) \+ "
-                  r"(\d+) \(closed\), queued (\d+)$", re.MULTILINE)
+                  r"(\d+) \(closed\), queued (\d+) \(.*\)$", re.MULTILINE)
+MODULE = re.compile(r"^module (.*) \(.*\): .*; redelivered (\d+), ", re.MULTILINE)
 # What a sanitizer does to memory says nothing of the program's.
 SANITIZED = bool(re.search(r"^WEIR_SANITIZE:STRING=.+$",
                            harness.read_text(os.path.join(harness.BUILD, "CMakeCache.txt")),
@@ -144,25 +145,35 @@ class Stand(harness.WeirTest):
     def check_marked(self, name):
         self.assertEqual(self.tallies[name].unmarked, 0, str(self.tallies[name]))
 
-    def link_counts(self, gateway, count):
-        """By source and sink: accepted, delivered, dropped twice, queued; at one time each."""
+    def counters(self, gateway, links):
+        """What the gateway counts. Of each link, by source and sink: accepted, delivered, dropped
+        twice, queued, at one time. Of each module, by name: messages sent again."""
         start = os.path.getsize(gateway.err_path)
         gateway.process.send_signal(signal.SIGUSR1)
 
         def read():
             with open(gateway.err_path, "rb") as file:
                 file.seek(start)
-                found = LINK.findall(file.read().decode(errors="replace"))
-            return found if len(found) == count else None
-        found = harness.wait_until(read, "the counters of each link")
-        return {(source, sink): [int(number) for number in numbers]
-                for source, sink, *numbers in found}
+                text = file.read().decode(errors="replace")
+            found = LINK.findall(text)
+            return (found, MODULE.findall(text)) if len(found) == links else None
+        found, modules = harness.wait_until(read, "the counters of each link")
+        return ({(source, sink): [int(number) for number in numbers]
+                 for source, sink, *numbers in found},
+                {name: int(again) for name, again in modules})
 
-    def check_links(self, gateway, count):
-        links = self.link_counts(gateway, count)
-        for ends, (accepted, *others) in links.items():
-            self.assertEqual(accepted, sum(others), f"{ends}: {links[ends]}")
-        return links
+    def check_links(self, gateway, links):
+        """Returns the counters of links and modules."""
+        counts, again = self.counters(gateway, links)
+        for ends, (accepted, *others) in counts.items():
+            self.assertEqual(accepted, sum(others), f"{ends}: {counts[ends]}")
+        return counts, again
+
+    def check_redeliveries(self, again, remote, sink):
+        """What came twice was sent again and counted by the gateway."""
+        marked = self.tallies[remote].marked + self.tallies[sink].marked
+        self.assertLessEqual(marked, again[remote], str(self.tallies[remote]))
+        self.assertLessEqual(self.tallies[sink].repeated, marked, str(self.tallies[sink]))
 
     def check_descriptors(self, program, wanted):
         harness.wait_until(lambda: count_descriptors(program.pid) == wanted,
