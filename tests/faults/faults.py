@@ -11,7 +11,7 @@ import unittest
 
 import stand
 
-SCENARIOS = ("load",)
+SCENARIOS = ("load", "kills")
 
 
 def read_options():

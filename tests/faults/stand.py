@@ -96,6 +96,12 @@ class Stand(harness.WeirTest):
         args = {"tally": self.tally(name).path, "rate": rate}
         return harness.remote(name, control_id, hosted("numbers", args), **entrypoint)
 
+    def launched_counter(self, name, **more):
+        """`weir host`, launched by the gateway."""
+        entrypoint = {"activation.type": "launch", "control.id": name,
+                      "launch": {"path": harness.WEIR, "args": ["host", name]}}
+        return {**self.remote_counter(name, name, **entrypoint), **more}
+
     def start_host(self, control_id, folder):
         """One more life of the process that waits at this control id."""
         life = self.lives[control_id] = self.lives.get(control_id, 0) + 1

@@ -15,6 +15,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define STEP_NS UINT64_C(1000000)
+#define CATCH_UP_NS (20 * STEP_NS)
 
 typedef struct numbers {
     weir_host *host;
@@ -48,13 +49,15 @@ static bool may_publish(const numbers *self)
            atomic_load(&self->counts->published) < atomic_load(&self->counts->limit);
 }
 
-/* The rate is kept by steps of a fixed time; a source that was held up does not catch up. */
+/* About a millisecond's messages at a time. A source that was held up catches up a little only. */
 static void *publish_all(void *arg)
 {
     numbers *self = arg;
-    uint64_t step = self->rate * STEP_NS / NS_PER_S;
+    uint64_t due_ns = tally_now_ns();
     while (!atomic_load(&self->stopping)) {
-        for (uint64_t i = 0; i < step && may_publish(self); i++) {
+        uint64_t now = tally_now_ns();
+        due_ns = due_ns + CATCH_UP_NS < now ? now - CATCH_UP_NS : due_ns;
+        for (; due_ns < now && may_publish(self); due_ns += NS_PER_S / self->rate) {
             publish_next(self);
         }
         struct timespec pause = {0, (long)STEP_NS};
@@ -89,6 +92,10 @@ static weir_err create(weir_host *host, const char *args, void **self)
     json_t *json = json_loads(args, 0, NULL);
     made->rate = (uint64_t)json_integer_value(json_object_get(json, "rate"));
     json_decref(json);
+    if (made->rate == 0 || made->rate > NS_PER_S) {
+        destroy(made);
+        return weir_fail(host, WEIR_ERR_CONFIG, "args.rate: expected a number from 1 on");
+    }
     *self = made;
     return WEIR_OK;
 }
