@@ -345,6 +345,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     }
     weir_remote *remote = calloc(1, sizeof(*remote));
     if (remote == NULL) {
+        wr_log(control_id, WEIR_LOG_ERROR, "cannot attach: %s", weir_err_text(WEIR_ERR_MEMORY));
         return WEIR_ERR_MEMORY;
     }
     wr_error error = {.code = WEIR_OK};

@@ -153,7 +153,8 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
     if (session->stream == NULL) {
         return WEIR_ERR_CLOSED;
     }
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(session->stream, image.data, image.size, NULL, NULL);
