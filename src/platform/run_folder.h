@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A folder for the sockets of one run of a program: private to this user, locked as long as the run
- * lasts, and removed at its end. What runs left behind that were killed is removed when the next one
- * begins.
+ * lasts, and removed at its end. What runs left behind that were killed is removed when the next
+ * one begins.
  */
 #ifndef WR_PLATFORM_RUN_FOLDER_H
 #define WR_PLATFORM_RUN_FOLDER_H
@@ -16,7 +16,7 @@ typedef struct wr_run_folder wr_run_folder;
 WR_SHARED WEIR_MUST_CHECK weir_err wr_run_folder_open(wr_run_folder **out, wr_error *error);
 /* Absolute; lives as long as the run folder. */
 WR_SHARED const char *wr_run_folder_path(const wr_run_folder *folder);
-/* Removes the folder and the files in it. NULL is allowed. */
+/* Removes the sockets in it, and the folder if it is empty then. NULL is allowed. */
 WR_SHARED void wr_run_folder_close(wr_run_folder *folder);
 
 #endif
