@@ -52,8 +52,17 @@ void fuzz_peer_frame(fuzz_peer *peer, const void *data, size_t size)
 {
     uint8_t header[WR_SP_HEADER_SIZE] = {1};
     wr_put_u64(header + 1, size);
-    fuzz_peer_write(peer, header, sizeof(header));
-    fuzz_peer_write(peer, data, size);
+    const wr_slice slices[] = {{header, sizeof(header)}, {data, size}};
+    size_t sent = 0;
+    if (peer->stream == NULL || peer->jammed) {
+        return;
+    }
+    if (wr_stream_write(peer->stream, slices, 2, &sent) != WEIR_OK || sent < sizeof(header)) {
+        peer->jammed = true;
+        return;
+    }
+    sent -= sizeof(header);
+    fuzz_peer_write(peer, (const char *)data + sent, size - sent);
 }
 
 void fuzz_peer_control(fuzz_peer *peer, const wr_control_message *message)
@@ -78,7 +87,7 @@ void fuzz_peer_numbers(fuzz_peer *peer, uint64_t first, uint64_t second, size_t 
 
 void fuzz_peer_read(fuzz_peer *peer)
 {
-    static uint8_t bytes[READ_SIZE];
+    static _Thread_local uint8_t bytes[READ_SIZE];
     if (peer->taken == peer->in.size) {
         wr_buffer_clear(&peer->in);
         peer->taken = 0;

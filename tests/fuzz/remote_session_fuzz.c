@@ -64,6 +64,7 @@ static void run_once(play *p)
 /* Until there is nothing to do; required to come. */
 static void settle(play *p)
 {
+    run_once(p);
     for (unsigned i = 0; has_work(p); i++) {
         REQUIRE(i < POLLS_MAX);
         run_once(p);

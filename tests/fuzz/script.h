@@ -10,7 +10,7 @@
 
 #define FUZZ_STEP_SIZE 4u
 /* What is longer is cut: one input must not take long. */
-#define FUZZ_STEPS_MAX 48u
+#define FUZZ_STEPS_MAX 32u
 
 typedef struct fuzz_step {
     uint8_t op;
