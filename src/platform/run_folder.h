@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A folder for the sockets of one run of a program: private to this user, locked as long as the run
- * lasts, and removed at its end. What runs left behind that were killed is removed when the next one
- * begins.
+ * lasts, and removed at its end. What runs left behind that were killed is removed when the next
+ * one begins.
  */
 #ifndef WR_PLATFORM_RUN_FOLDER_H
 #define WR_PLATFORM_RUN_FOLDER_H
