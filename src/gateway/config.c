@@ -251,7 +251,8 @@ static void report_unreadable(const char *path, weir_err err, const wr_error *er
         wr_config_text_problem(&reader, 1, 1, "there is no such file");
         break;
     case WEIR_ERR_INVALID:
-        wr_config_text_problem(&reader, 1, 1, "is a folder or a device (expected a file)");
+        wr_config_text_problem(&reader, 1, 1,
+                               "is a folder, device, pipe or socket (expected a file)");
         break;
     case WEIR_ERR_TOO_LARGE:
         wr_config_text_problem(&reader, 1, 1, "is larger than %u MiB", WR_CONFIG_SIZE_MAX / MIB);

@@ -24,7 +24,9 @@ enum { ACTIVATION_NONE, ACTIVATION_LAUNCH };
 
 const wr_module_draft wr_module_draft_default = {
     .config = {.outprocess = {.timeout_ms = TIMEOUT_DEFAULT_MS,
-                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}}},
+                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}},
+               .restart = WR_RESTART_CONFIG_DEFAULT,
+               .heartbeat = WR_HEARTBEAT_CONFIG_DEFAULT},
 };
 
 static void take_address(wr_config_reader *reader, const wr_option *option,

@@ -19,6 +19,10 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_file_read(const char *path, size_t limit, 
 WR_SHARED bool wr_file_exists(const char *path);
 /* Remove a file or an empty folder; harmless when there is none. */
 WR_SHARED void wr_file_remove(const char *path);
+/* Lock the whole of an open file, until it is closed, however that comes about; a second open of
+ * the same file, in this process or another, does not get the lock. `handle` is a descriptor of the
+ * C library's, such as a uv_file. Errors: IN_USE, UNSUPPORTED (a file system without locks), IO. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_file_lock(int handle);
 /* Make a fresh folder `prefix`-XXXXXX that only this user can enter (0700) below the place for
  * run-time files (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and
  * usable). `*path` is absolute and the caller's to free. */

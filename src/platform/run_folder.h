@@ -16,7 +16,7 @@ typedef struct wr_run_folder wr_run_folder;
 WR_SHARED WEIR_MUST_CHECK weir_err wr_run_folder_open(wr_run_folder **out, wr_error *error);
 /* Absolute; lives as long as the run folder. */
 WR_SHARED const char *wr_run_folder_path(const wr_run_folder *folder);
-/* Removes the folder and the files in it. NULL is allowed. */
+/* Removes the sockets in it, and the folder if it is empty then. NULL is allowed. */
 WR_SHARED void wr_run_folder_close(wr_run_folder *folder);
 
 #endif

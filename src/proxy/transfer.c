@@ -284,7 +284,9 @@ static void on_greeted(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
     proxy->retry_ms = 1;
     proxy->trouble_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_RUNNING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
+    proxy->running_since_ns = wr_clock_ns();
+    wr_proxy_begin_heartbeat(proxy);
     wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
            proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "platform/clock.h"
+#include "platform/process.h"
 #include "platform/random.h"
 #include "platform/user.h"
 #include "remote/remote_internal.h"
@@ -53,8 +55,11 @@ void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable
 static weir_err watch_listeners(weir_remote *remote)
 {
     unsigned events = remote->accept_paused ? 0 : WR_POLL_READ;
-    weir_err err = watch(remote, WR_SOURCE_CONTROL_LISTENER,
-                         wr_listener_waitable(remote->session.listener), events);
+    weir_err err = WEIR_OK;
+    if (remote->session.listener != NULL) {
+        err = watch(remote, WR_SOURCE_CONTROL_LISTENER,
+                    wr_listener_waitable(remote->session.listener), events);
+    }
     if (err == WEIR_OK && remote->intake.listener != NULL) {
         err = watch(remote, WR_SOURCE_MESSAGE_LISTENER,
                     wr_listener_waitable(remote->intake.listener), events);
@@ -183,6 +188,7 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     }
     wr_transmit_work(&remote->transmit);
     wr_intake_work(remote);
+    wr_session_try_end(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
     remote->session.ended = false;
@@ -199,6 +205,11 @@ static int time_to_wait(weir_remote *remote)
     }
     if (wr_session_owes(remote) && wr_transmit_get_state(&remote->transmit).settled) {
         return WR_TELL_DELAY_MS;
+    }
+    if (remote->session.ending) {
+        uint64_t now = wr_clock_ns();
+        uint64_t until = remote->session.ending_until_ns;
+        return now >= until ? 0 : (int)((until - now) / WR_NS_PER_MS) + 1;
     }
     return remote->accept_paused ? ACCEPT_PAUSE_MS : WAIT_FOREVER;
 }
@@ -351,6 +362,17 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     return WEIR_OK;
 }
 
+/* Destroy the module and write what it published, as far as the gateway takes it in time. */
+static void leave(weir_remote *remote)
+{
+    wr_session_leave(remote);
+    wr_session_try_end(remote);
+    weir_err err = WEIR_OK;
+    while (remote->session.ending && err == WEIR_OK) {
+        err = step(remote, time_to_wait(remote));
+    }
+}
+
 void weir_remote_detach(weir_remote *remote)
 {
     if (remote == NULL) {
@@ -358,6 +380,7 @@ void weir_remote_detach(weir_remote *remote)
     }
     weir_remote_stop(remote);
     if (remote->poller != NULL) {
+        leave(remote);
         wr_session_close(remote);
         wr_transmit_deinit(&remote->transmit);
         wr_poller_destroy(remote->poller);

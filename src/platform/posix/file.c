@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +115,21 @@ bool wr_file_exists(const char *path)
 void wr_file_remove(const char *path)
 {
     (void)remove(path);
+}
+
+weir_err wr_file_lock(int handle)
+{
+    int result;
+    do {
+        result = flock(handle, LOCK_EX | LOCK_NB);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) {
+        return WEIR_OK;
+    }
+    if (errno == EWOULDBLOCK) {
+        return WEIR_ERR_IN_USE;
+    }
+    return errno == ENOLCK || errno == EOPNOTSUPP ? WEIR_ERR_UNSUPPORTED : WEIR_ERR_IO;
 }
 
 /* `place` may be a list with colons, as systemd gives RUNTIME_DIRECTORY; the first one counts. */

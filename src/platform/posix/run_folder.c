@@ -28,7 +28,16 @@ struct wr_run_folder {
     int fd; /* holds the lock */
 };
 
-static void remove_files(int fd)
+/* Sockets only: a folder of that name may be a person's own. */
+static void remove_socket(int folder, const char *name)
+{
+    struct stat what;
+    if (fstatat(folder, name, &what, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(what.st_mode)) {
+        (void)unlinkat(folder, name, 0);
+    }
+}
+
+static void remove_sockets(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
@@ -40,7 +49,7 @@ static void remove_files(int fd)
     }
     struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
-        (void)unlinkat(fd, entry->d_name, 0); /* "." and ".." refuse */
+        remove_socket(fd, entry->d_name);
     }
     closedir(folder);
 }
@@ -59,7 +68,7 @@ static void sweep_one(int parent, const char *name)
         return;
     }
     if (lock_left_behind(fd)) {
-        remove_files(fd);
+        remove_sockets(fd);
         (void)unlinkat(parent, name, AT_REMOVEDIR);
     }
     close(fd);
@@ -138,7 +147,7 @@ void wr_run_folder_close(wr_run_folder *folder)
         return;
     }
     if (folder->fd >= 0) {
-        remove_files(folder->fd);
+        remove_sockets(folder->fd);
         (void)rmdir(folder->path);
         close(folder->fd);
     }
