@@ -32,14 +32,16 @@ typedef struct wr_sandbox_options {
     uint64_t limits[WR_LIMIT_COUNT];
     bool change_user; /* become `user`, with `group` as the only group */
     uint32_t user, group;
-    bool filter;              /* system calls by an allow-list */
-    bool network;             /* sockets that lead out of this machine's files */
-    bool confine;             /* no files but those below */
-    const char *const *read;  /* NULL-terminated; files, or folders with all that is in them: to
-                               * read and to run. Those that the system needs to run any program
-                               * are added. NULL: none */
-    const char *const *write; /* likewise: to do anything with */
-    const char *sockets;      /* a folder in which sockets may come and go; NULL: none */
+    bool filter;                /* system calls by an allow-list */
+    bool network;               /* sockets that lead out of this machine's files */
+    bool confine;               /* no files but those below */
+    const char *const *read;    /* NULL-terminated; files, or folders with all that is in them: to
+                                 * read and to run. Those that the system needs to run any program
+                                 * are added. NULL: none */
+    const char *const *write;   /* likewise: to do anything with */
+    const char *const *sockets; /* likewise: folders in which sockets may come and go */
+    const char *program;        /* that is to run: found as wr_process_spawn does. NULL: any of
+                                 * those above */
 } wr_sandbox_options;
 
 typedef struct wr_sandbox wr_sandbox;

@@ -13,11 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os_error.h"
+#include "program.h"
 
 /* What the kernel calls them, as headers may be older than it. */
 #define FS_REFER (UINT64_C(1) << 13)             /* version 2 */
@@ -130,11 +132,24 @@ static weir_err allow_all(int ruleset, const char *const *paths, uint64_t rights
     return WEIR_OK;
 }
 
+/* Where there is none, launching it says so. */
+static weir_err allow_program(int ruleset, const char *name, wr_error *error)
+{
+    char *path = NULL;
+    weir_err err = wr_program_find(name, &path, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    const char *const paths[] = {path, NULL};
+    err = allow_all(ruleset, paths, FS_READ, false, error);
+    free(path);
+    return err;
+}
+
 static weir_err add_rules(const wr_sandbox_options *options, int version, int ruleset,
                           wr_error *error)
 {
     uint64_t all = known_rights(version);
-    const char *const sockets[] = {options->sockets, NULL};
     weir_err err = allow_all(ruleset, system_read, FS_READ, false, error);
     if (err == WEIR_OK) {
         err = allow_all(ruleset, system_write, all & ~LANDLOCK_ACCESS_FS_EXECUTE, false, error);
@@ -142,10 +157,13 @@ static weir_err add_rules(const wr_sandbox_options *options, int version, int ru
     if (err == WEIR_OK) {
         err = allow_all(ruleset, options->read, FS_READ, true, error);
     }
+    if (err == WEIR_OK && options->program != NULL) {
+        err = allow_program(ruleset, options->program, error);
+    }
     if (err == WEIR_OK) {
         err = allow_all(ruleset, options->write, all, true, error);
     }
-    return err == WEIR_OK ? allow_all(ruleset, sockets, FS_SOCKETS, true, error) : err;
+    return err == WEIR_OK ? allow_all(ruleset, options->sockets, FS_SOCKETS, true, error) : err;
 }
 
 static void note_missing(const wr_sandbox_options *options, int version, wr_buffer *missing)

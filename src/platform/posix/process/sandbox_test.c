@@ -307,7 +307,8 @@ static void socket_folder_takes_sockets_only(void **state)
     wr_sandbox_options options = nothing_more;
     options.confine = true;
     options.read = read;
-    options.sockets = made.in;
+    const char *const sockets[] = {made.in, NULL};
+    options.sockets = sockets;
     if (!is_enforced(&options)) {
         remove_files(&made);
         skip();
