@@ -12,6 +12,8 @@
 #include "gateway/config.h"
 #include "loader/native.h"
 #include "loop/loop.h"
+#include "platform/run_folder.h"
+#include "platform/sandbox.h"
 #include "proxy/proxy.h"
 
 typedef struct wr_instance {
@@ -29,14 +31,17 @@ typedef struct wr_instance {
     char *control_path; /* made up for "isolation": "process" */
     char *hosted_args;  /* likewise */
     char *host_program; /* likewise */
+    char *module_file;  /* likewise: of the native module; absolute */
     const char *host_args[3];
     const char **launch_env;
     char *control_env;
     wr_crash_settings crash; /* points to what follows */
     char *crash_folder;
-    char *library; /* of an isolated module */
     char *replay_module;
     char *logger_module;
+    wr_run_folder *folder; /* for the sockets of a process in a sandbox; NULL: the gateway's */
+    wr_sandbox *sandbox;   /* NULL: none */
+    char *users_env;       /* the gateway's user, whom a process of another user must allow */
 } wr_instance;
 
 /* What an instance needs of its gateway. */
