@@ -89,12 +89,13 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
         wr_proxy_continue_stop(proxy);
         return;
     }
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
     }
-    if (state != WR_PROXY_ENDING) {
-        retry_later(proxy);
-    }
+    retry_later(proxy);
 }
 
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
@@ -282,7 +283,7 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
 static void be_refused(wr_proxy *proxy)
 {
     if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
+        wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }

@@ -30,6 +30,7 @@ struct wr_supervisor {
     uint32_t grace_ms; /* of this ending */
     void (*on_exit)(void *arg, const wr_process_exit *result);
     void *arg;
+    wr_line_ring lines; /* the last ones */
     size_t line_size;
     char line[LINE_MAX_BYTES + 1];
 };
@@ -65,13 +66,24 @@ static const char *parse_own_format(const char *line, weir_log_level *level)
     return line;
 }
 
+void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
+{
+    weir_log_level level = WEIR_LOG_INFO;
+    const char *text = parse_own_format(line, &level);
+    wr_line_ring_add(&supervisor->lines, line);
+    wr_log(supervisor->name, level, "%s", text);
+}
+
+const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor)
+{
+    return &supervisor->lines;
+}
+
 static void log_line(wr_supervisor *supervisor)
 {
     supervisor->line[supervisor->line_size] = '\0';
     if (supervisor->line_size > 0) {
-        weir_log_level level = WEIR_LOG_INFO;
-        const char *text = parse_own_format(supervisor->line, &level);
-        wr_log(supervisor->name, level, "%s", text);
+        wr_supervisor_log(supervisor, supervisor->line);
     }
     supervisor->line_size = 0;
 }
