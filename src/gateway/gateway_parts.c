@@ -66,6 +66,7 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .loop = gateway->loop,
         .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
+        .watchdog = gateway->watchdog,
         .number = gateway->added,
     };
     return wr_instance_create(config, &host, out, error);
@@ -190,6 +191,7 @@ static void unlist(weir_gateway *gateway, wr_instance *instance)
     if (instance->proxy != NULL) {
         gateway->removed.redelivered += wr_proxy_redelivered(instance->proxy);
     }
+    gateway->removed.overruns += atomic_load(&instance->watched.overruns);
     wr_mutex_unlock(&gateway->list);
     for (size_t i = place; i < gateway->count; i++) {
         json_object_set_new(gateway->index, gateway->instances[i]->config->name,

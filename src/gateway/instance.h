@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "gateway/config.h"
+#include "gateway/watchdog.h"
 #include "loader/native.h"
 #include "loop/loop.h"
 #include "proxy/proxy.h"
@@ -22,6 +23,7 @@ typedef struct wr_instance {
     wr_native_module native;
     void *self;   /* the native module's */
     bool created; /* native: destroy is due */
+    wr_watched watched;
 
     wr_proxy *proxy; /* NULL: native. The node's. */
     wr_proxy_options proxy_options;
@@ -40,7 +42,8 @@ typedef struct wr_instance_host {
     wr_loop *loop;      /* outprocess and isolated modules only */
     const char *folder; /* likewise: private to this gateway, for sockets */
     const char *config_folder;
-    size_t number; /* unique in the gateway */
+    wr_watchdog *watchdog; /* of native modules; NULL: none */
+    size_t number;         /* unique in the gateway */
 } wr_instance_host;
 
 /* Does it need the loop and the folder? */
