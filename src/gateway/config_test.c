@@ -102,6 +102,7 @@ static void module_has_what_the_file_says(void **state)
     assert_int_equal(module->place.line, 2);
     assert_int_equal(module->place.column, 2);
     assert_int_equal(config->grace_period_ms, 1000);
+    assert_int_equal(config->receive_deadline_ms, 5000);
     assert_int_equal(config->threads, 0);
     wr_config_destroy(config);
 }
@@ -209,7 +210,7 @@ static void link_has_what_the_file_says(void **state)
     wr_config *config = parse_good(
         "{\"modules\": [{\"name\": \"a\", " NATIVE "}, {\"name\": \"b\", " NATIVE "}], \"links\": ["
         "{\"source\": \"a\", \"sink\": \"b\"},\n {\"source\": \"*\", \"sink\": \"b\", \"queue\": "
-        "{\"limit\": 3, \"when.full\": \"drop.newest\"}}], \"gateway\": {\"threads\": 4, "
+        "{\"limit\": 3, \"when.full\": \"drop.newest\"}}], \"gateway\": {\"receive.deadline.ms\": 0, \"threads\": 4, "
         "\"grace.period.ms\": 0}}");
     assert_int_equal(config->link_count, 2);
     assert_string_equal(config->links[0].source, "a");
@@ -222,6 +223,7 @@ static void link_has_what_the_file_says(void **state)
     assert_int_equal(config->links[1].place.line, 2);
     assert_int_equal(config->links[1].place.index, 1);
     assert_int_equal(config->threads, 4);
+    assert_int_equal(config->receive_deadline_ms, 0);
     assert_int_equal(config->grace_period_ms, 0);
     wr_config_destroy(config);
 }
