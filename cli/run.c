@@ -22,6 +22,8 @@
 #include "weir/gateway.h"
 #include "weir/log.h"
 
+#define PROCESS_TEXT_SIZE 40
+
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
 /* Wrappers such as timeout(1) send one signal to the process and to its group, so that it arrives
@@ -75,14 +77,34 @@ static int parse_arguments(int argc, char **argv, arguments *out)
 /* ---- counters, on SIGUSR1 ----------------------------------------------------------------------
  */
 
+static void print_stats(weir_gateway *gateway)
+{
+    weir_stats stats = WEIR_STATS_INIT;
+    weir_gateway_stats(gateway, &stats);
+    (void)fprintf(
+        stderr, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " modules, %" PRIu64 " links\n",
+        stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules, stats.links);
+    (void)fprintf(
+        stderr,
+        "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64
+        ", dropped %" PRIu64 " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
+        stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed, stats.queued);
+    (void)fprintf(
+        stderr, "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64 "\n",
+        stats.redelivered, stats.unacknowledged);
+}
+
+/* One call a line, so that lines of the log do not come in between. */
 static void print_module(void *user, const weir_module_info *info)
 {
     (void)user;
-    (void)fprintf(stderr, "module %s (%s): %s", info->name, info->loader, info->state);
+    char process[PROCESS_TEXT_SIZE] = "";
     if (info->pid != 0) {
-        (void)fprintf(stderr, ", process %" PRId64, info->pid);
+        (void)snprintf(process, sizeof(process), ", process %" PRId64, info->pid);
     }
-    (void)fputc('\n', stderr);
+    (void)fprintf(
+        stderr, "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64 "\n",
+        info->name, info->loader, info->state, process, info->redelivered, info->unacknowledged);
 }
 
 static void print_link(void *user, const weir_link_info *info)
@@ -90,15 +112,16 @@ static void print_link(void *user, const weir_link_info *info)
     (void)user;
     (void)fprintf(stderr,
                   "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
-                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
+                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 " (limit %" PRIu32 ", %s)\n",
                   info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
-                  info->dropped_closed, info->queued);
+                  info->dropped_closed, info->queued, info->limit, info->when_full);
 }
 
 static void on_report_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     weir_gateway *gateway = handle->data;
+    print_stats(gateway);
     weir_gateway_modules(gateway, print_module, NULL);
     weir_gateway_links(gateway, print_link, NULL);
 }
@@ -187,8 +210,8 @@ const cli_command cli_run = {
     .summary = "run the gateway that FILE describes",
     .help =
         "Start the modules and links of FILE, and run until SIGINT or SIGTERM, which stop them in\n"
-        "order. A second signal ends the process at once. SIGUSR1 shows on standard error the\n"
-        "state of each module and the counters of each link.\n"
+        "order. A second signal ends the process at once. SIGUSR1 shows on standard error what\n"
+        "the gateway has counted as a whole, each module's state, and each link's counters.\n"
         "\n"
         "  --log-level LEVEL  log no more than this: error, warn, info (default) or debug\n"
         "\n"

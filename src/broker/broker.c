@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker/order.h"
+#include "broker/totals.h"
 
 struct wr_broker {
     wr_executor *pool;
@@ -18,6 +19,7 @@ struct wr_broker {
     wr_link **links;
     size_t count;
     size_t capacity;
+    wr_totals totals; /* of removed links; has a lock of its own */
 };
 
 weir_err wr_broker_create(unsigned threads, wr_broker **out)
@@ -27,6 +29,7 @@ weir_err wr_broker_create(unsigned threads, wr_broker **out)
         return WEIR_ERR_MEMORY;
     }
     wr_mutex_init(&broker->lock);
+    wr_totals_init(&broker->totals);
     weir_err err =
         wr_executor_create(threads == 0 ? wr_thread_cores() : threads, "weir-pool", &broker->pool);
     if (err != WEIR_OK) {
@@ -57,6 +60,7 @@ void wr_broker_destroy(wr_broker *broker, bool stuck)
         wr_link_unref(broker->links[i]);
     }
     free(broker->links);
+    wr_totals_deinit(&broker->totals);
     wr_mutex_deinit(&broker->lock);
     free(broker);
 }
@@ -160,6 +164,7 @@ static weir_err remove_link(wr_broker *broker, size_t index)
     broker->count--;
     memmove(&broker->links[index], &broker->links[index + 1],
             (broker->count - index) * sizeof(wr_link *));
+    wr_totals_leave(&broker->totals, link);
     wr_link_close(link);
     wr_node_sweep(link->sink);
     wr_link_unref(link);
@@ -264,6 +269,19 @@ void wr_broker_purge(wr_broker *broker)
         wr_mailbox_purge(&broker->links[i]->box);
     }
     wr_mutex_unlock(&broker->lock);
+}
+
+wr_broker_totals wr_broker_add_up(wr_broker *broker)
+{
+    wr_broker_totals totals = {.links = 0};
+    wr_mutex_lock(&broker->lock);
+    totals.links = broker->count;
+    for (size_t i = 0; i < broker->count; i++) {
+        wr_mailbox_add_counts(&broker->links[i]->box, &totals.counts);
+    }
+    wr_totals_add_up(&broker->totals, &totals.counts);
+    wr_mutex_unlock(&broker->lock);
+    return totals;
 }
 
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),

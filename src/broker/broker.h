@@ -39,6 +39,14 @@ void wr_broker_purge(wr_broker *broker);
  * first one first. `nodes` is reordered. Errors: MEMORY (the order is left as it is). */
 WEIR_MUST_CHECK weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count);
 
+typedef struct wr_broker_totals {
+    size_t links;             /* that there are now */
+    wr_mailbox_counts counts; /* of these and of all that were removed */
+} wr_broker_totals;
+
+/* All counters added up; exact, whatever is added or removed meanwhile. */
+wr_broker_totals wr_broker_add_up(wr_broker *broker);
+
 /* Call `visit` for each link in the order of adding. It must not call the broker. */
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),
                          void *user);

@@ -12,6 +12,9 @@
 #include <stdint.h>
 
 #include "broker/link.h"
+#include "ipc/peer.h"
+#include "proxy/heartbeat.h"
+#include "proxy/restart.h"
 #include "weir/gateway.h"
 
 /* Limits on what a file may say. */
@@ -44,6 +47,7 @@ typedef struct wr_outprocess_config {
     char *message_id; /* likewise; NULL: a fresh one each time */
     uint32_t timeout_ms;    /* for the reply to create */
     uint64_t message_limit; /* bytes; 0: not said */
+    wr_users allowed;       /* whose processes may be the module */
     wr_launch_config launch;
 } wr_outprocess_config;
 
@@ -54,6 +58,8 @@ typedef struct wr_module_config {
     char *args;          /* JSON text as it stands in the file without white space; "null" if none */
     char *module_path;   /* native: as in the file */
     bool isolated;       /* native with "isolation": "process" */
+    wr_restart_config restart;     /* of a launched process */
+    wr_heartbeat_config heartbeat; /* of a module in another process */
     wr_outprocess_config outprocess;
     wr_config_place place;
 } wr_module_config;

@@ -18,13 +18,15 @@
 #define GRACE_PERIOD_DEFAULT_MS 3000u
 
 enum { NATIVE_PATH };
-enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_LAUNCH };
+enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_USERS, OUT_LAUNCH };
 enum { LAUNCH_PATH, LAUNCH_ARGS, LAUNCH_ENV, LAUNCH_DIR, LAUNCH_GRACE };
 enum { ACTIVATION_NONE, ACTIVATION_LAUNCH };
 
 const wr_module_draft wr_module_draft_default = {
     .config = {.outprocess = {.timeout_ms = TIMEOUT_DEFAULT_MS,
-                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}}},
+                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}},
+               .restart = WR_RESTART_CONFIG_DEFAULT,
+               .heartbeat = WR_HEARTBEAT_CONFIG_DEFAULT},
 };
 
 static void take_address(wr_config_reader *reader, const wr_option *option,
@@ -86,6 +88,12 @@ static const wr_option outprocess_options[] = {
                    .max = WEIR_MESSAGE_SIZE_MAX,
                    .offset = offsetof(wr_module_draft, config.outprocess.message_limit),
                    .take = wr_take_u64},
+    [OUT_USERS] = {.key = "allow.users",
+                   .summary = "users whose processes may be the module",
+                   .kind = WR_OPTION_ARRAY,
+                   .max = WR_USERS_MAX,
+                   .offset = offsetof(wr_module_draft, config.outprocess.allowed),
+                   .take = wr_take_users},
     [OUT_LAUNCH] = {.key = "launch",
                     .summary = "the program to start",
                     .kind = WR_OPTION_OBJECT,

@@ -15,7 +15,8 @@
 #include <jansson.h>
 
 #include "gateway/config.h"
-#include "gateway/json_text.h"
+#include "json/json_text.h"
+#include "platform/user.h"
 
 /* Limits on what a file may say, beyond those of config.h. */
 #define WR_PROBLEMS_MAX 100u          /* lines reported; the others are counted */
@@ -26,6 +27,8 @@
 #define WR_TEXT_MAX 4095u             /* bytes of a path or an argument */
 #define WR_ARGS_SENT_MAX                                                                           \
     (1024u * 1024u - 1024u) /* bytes of args that travel in a control message */
+/* Likewise, where the module's path and name travel with them. */
+#define WR_ARGS_HOSTED_MAX (WR_ARGS_SENT_MAX - 32u * 1024u)
 
 /* ---- problems (config_problem.c) ---- */
 
@@ -162,6 +165,13 @@ void wr_take_u32(wr_config_reader *reader, const wr_option *option, const wr_jso
 void wr_take_u64(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
                  void *target);
 
+/* config_user.c: users and groups by name or number. */
+void wr_take_users(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                   void *target); /* wr_users */
+/* False: there is none, which was reported. */
+bool wr_config_find_user(wr_config_reader *reader, const wr_json_value *value, wr_user *out);
+bool wr_config_find_group(wr_config_reader *reader, const wr_json_value *value, uint32_t *out);
+
 /* Copy a text; notes when memory is out. */
 char *wr_config_copy(wr_config_reader *reader, const char *text);
 /* The index that `name` has in an index; false: none. */
@@ -174,7 +184,7 @@ wr_config_place wr_config_place_of(const wr_config_reader *reader, const wr_json
 
 extern const wr_option_table wr_file_options, wr_gateway_options, wr_module_options,
     wr_loader_use_options, wr_loader_options, wr_native_options, wr_outprocess_options,
-    wr_launch_options, wr_link_options, wr_queue_options;
+    wr_launch_options, wr_restart_options, wr_heartbeat_options, wr_link_options, wr_queue_options;
 
 /* config_loader.c */
 void wr_config_add_builtin_loaders(wr_config_reader *reader);
@@ -201,6 +211,12 @@ void wr_config_read_entrypoint(wr_config_reader *reader, const wr_loader_entry *
                                const wr_json_value *module, const wr_json_value *use,
                                const wr_json_value *entrypoint, wr_module_draft *draft);
 void wr_outprocess_config_deinit(wr_outprocess_config *outprocess);
+
+/* config_supervision.c: into the wr_restart_config or wr_heartbeat_config at the option's offset */
+void wr_config_take_restart(wr_config_reader *reader, const wr_option *option,
+                            const wr_json_value *value, void *target);
+void wr_config_take_heartbeat(wr_config_reader *reader, const wr_option *option,
+                              const wr_json_value *value, void *target);
 
 /* config_module.c */
 void wr_config_read_module(wr_config_reader *reader, const wr_json_value *value,

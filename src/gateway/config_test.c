@@ -347,8 +347,8 @@ static void args_of_a_remote_module_fit_a_control_message(void **state)
     assert_string_equal(text_of(&said),
                         "/folder/file.json:1:36: modules[0].args: is 1047553 bytes long without "
                         "white space (at most 1047552 for a module in another process)\n");
-    assert_int_equal(parse_args_of(WR_ARGS_SENT_MAX, isolated), WEIR_OK);
-    assert_int_equal(parse_args_of(WR_ARGS_SENT_MAX + 1, isolated), WEIR_ERR_CONFIG);
+    assert_int_equal(parse_args_of(WR_ARGS_HOSTED_MAX, isolated), WEIR_OK);
+    assert_int_equal(parse_args_of(WR_ARGS_HOSTED_MAX + 1, isolated), WEIR_ERR_CONFIG);
     assert_int_equal(parse_args_of(WR_ARGS_SENT_MAX + 1, NATIVE), WEIR_OK);
 }
 

@@ -52,22 +52,31 @@ static char *find_host_program(void)
     return found != NULL ? found : wr_text_copy("weir");
 }
 
+/* The text as a JSON string, the caller's to free. NULL: out of memory, or it is not UTF-8. */
+static char *quote(const char *text)
+{
+    json_t *string = json_string(text);
+    char *quoted = string == NULL ? NULL : json_dumps(string, JSON_ENCODE_ANY);
+    json_decref(string);
+    return quoted;
+}
+
 /* The args of the module host. The module's own are JSON text already and stay as they are. */
-static char *make_hosted_args(const char *file, const char *args)
+static char *make_hosted_args(const char *file, const wr_module_config *config)
 {
     wr_buffer text = WR_BUFFER_INIT;
-    json_t *path = json_string(file);
-    char *quoted = path == NULL ? NULL : json_dumps(path, JSON_ENCODE_ANY);
-    json_decref(path);
-    if (quoted == NULL) {
-        return NULL;
+    char *path = quote(file);
+    char *name = quote(config->name);
+    bool quoted = path != NULL && name != NULL;
+    if (quoted) {
+        wr_buffer_printf(&text,
+                         "{\"outprocess.loader\":{\"name\":\"native\",\"entrypoint\":"
+                         "{\"module.path\":%s}},\"module.name\":%s,\"module.args\":%s}",
+                         path, name, config->args);
     }
-    wr_buffer_printf(&text,
-                     "{\"outprocess.loader\":{\"name\":\"native\",\"entrypoint\":"
-                     "{\"module.path\":%s}},\"module.args\":%s}",
-                     quoted, args);
-    free(quoted);
-    return wr_buffer_take(&text);
+    free(path);
+    free(name);
+    return quoted ? wr_buffer_take(&text) : NULL;
 }
 
 static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host, wr_error *error)
@@ -81,7 +90,7 @@ static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host
     wr_buffer control = WR_BUFFER_INIT;
     wr_buffer_printf(&control, "%s/c%zu", host->folder, host->number);
     instance->control_path = wr_buffer_take(&control);
-    instance->hosted_args = make_hosted_args(file, instance->config->args);
+    instance->hosted_args = make_hosted_args(file, instance->config);
     instance->host_program = find_host_program();
     free(file);
     if (instance->control_path == NULL || instance->hosted_args == NULL ||
@@ -131,12 +140,16 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
 {
     const wr_outprocess_config *config = &instance->config->outprocess;
     wr_proxy_options *options = &instance->proxy_options;
-    options->folder = host->folder;
+    /* Another user's process cannot go into this one's folder, but it can where it listens. */
+    options->folder = config->allowed.count > 0 ? NULL : host->folder;
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
     options->message_path = config->message_id;
+    options->allowed = config->allowed;
     options->control_path = config->control_id;
     options->args = instance->config->args;
+    options->restart = instance->config->restart;
+    options->heartbeat = instance->config->heartbeat;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;
     if (instance->config->isolated) {
         weir_err err = set_isolated(instance, host, error);

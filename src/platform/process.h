@@ -48,8 +48,5 @@ WR_SHARED void wr_process_kill(wr_process *process);
 WR_SHARED void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size);
 /* Kill and collect the child if it still lives; free. NULL is allowed. */
 WR_SHARED void wr_process_destroy(wr_process *process);
-/* Ids of this process and its user. */
-WR_SHARED int64_t wr_process_self(void);
-WR_SHARED uint32_t wr_process_user(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's control channel and state machine (table in proxy.h). All on the loop.
+ * The proxy's control channel. All on the loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +11,10 @@
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
-void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state)
-{
-    atomic_store(&proxy->state, (int)state);
-}
-
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
     proxy->retry_ms = proxy->retry_ms * 2 > WR_RETRY_MAX_MS ? WR_RETRY_MAX_MS : proxy->retry_ms * 2;
-}
-
-static void fail(wr_proxy *proxy, const char *what, const char *reason)
-{
-    wr_log(proxy->node->name, WEIR_LOG_ERROR, "%s: %s", what, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_FAILED);
 }
 
 void wr_proxy_disconnect(wr_proxy *proxy)
@@ -38,14 +27,15 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     proxy->control = NULL;
     proxy->start_sent = false;
     wr_timer_clear(proxy->timer);
+    wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. True: it said goodbye. */
-static bool read_last_words(wr_proxy *proxy)
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
+ * is one; it may have said goodbye, or that the module failed. */
+static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    bool goodbye = false;
     while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
@@ -54,10 +44,10 @@ static bool read_last_words(wr_proxy *proxy)
             weir_err ignored = wr_proxy_acknowledge(proxy, message.count);
             (void)ignored; /* a wrong one changes nothing */
         }
-        goodbye = goodbye || (message.type == WR_CONTROL_REPLY &&
-                              message.status == WR_REPLY_DETACHED);
+        if (message.type == WR_CONTROL_REPLY) {
+            *reply = message;
+        }
     }
-    return goodbye;
 }
 
 /* One line for the end of a running module, and one for a time of failing attempts. */
@@ -75,22 +65,34 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
     }
 }
 
+static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
+
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_control_message last = {.status = WR_REPLY_CREATED};
     wr_proxy_read_rest(proxy);
-    if (proxy->channel != NULL && read_last_words(proxy)) {
-        goodbye = true;
+    if (proxy->channel != NULL) {
+        read_last_words(proxy, &last);
+    }
+    goodbye = goodbye || last.status == WR_REPLY_DETACHED;
+    if (last.status == WR_REPLY_MODULE_FAILED && state == WR_PROXY_RUNNING) {
+        on_failed(proxy, &last);
+        return;
     }
     wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_LOST);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
         return;
     }
-    log_loss(proxy, state, goodbye, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_WAITING);
-    retry_later(proxy);
+    if (reason != NULL) {
+        log_loss(proxy, state, goodbye, reason);
+    }
+    if (state != WR_PROXY_ENDING) {
+        retry_later(proxy);
+    }
 }
 
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
@@ -139,9 +141,13 @@ static bool choose_message_path(wr_proxy *proxy)
         return proxy->message_path != NULL;
     }
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }
@@ -185,7 +191,6 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
-    wr_proxy_set_state(proxy, WR_PROXY_CREATING);
     send_create(proxy);
 }
 
@@ -268,7 +273,7 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
         return;
     }
     set_peer_limit(proxy, extension);
-    wr_proxy_set_state(proxy, WR_PROXY_ATTACHING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
     proxy->attach_deadline_ns =
         wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
     attach(proxy);
@@ -278,28 +283,42 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
 {
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
+    const char *name = proxy->node->name;
     wr_proxy_close_channel(proxy);
+    wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
-    if (reply->status == WR_REPLY_CONNECTION_ERROR) {
-        fail(proxy, "the remote module could not open its message channel", reason);
+    switch (reply->status) {
+    case WR_REPLY_CONNECTION_ERROR:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module could not open its message channel: %s",
+               reason);
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
-    } else if (reply->status == WR_REPLY_MODULE_FAILED) {
-        fail(proxy, "the remote module could not be created or started", reason);
+        return;
+    case WR_REPLY_MODULE_FAILED:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+               reason);
+        break;
+    default:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)", reply->status,
+               reason);
+        break;
+    }
+    if (proxy->supervisor != NULL) {
+        wr_proxy_give_up(proxy);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
-               reply->status, reason);
-        wr_proxy_set_state(proxy, WR_PROXY_FAILED);
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
 }
 
 static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 {
-    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool over = state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING || state == WR_PROXY_FAILED;
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
         on_created(proxy, &reply->extension);
-    } else if (!stopping) {
+    } else if (!over) {
         on_failed(proxy, reply);
     }
 }
@@ -308,8 +327,9 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    if ((state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING) &&
-        wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
+    bool attached = state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING ||
+                    state == WR_PROXY_ENDING;
+    if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
@@ -348,6 +368,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
     wr_error error = {.code = WEIR_OK};
     wr_control_message message;
+    wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
@@ -357,6 +378,8 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
         on_reply(proxy, &message);
     } else if (message.type == WR_CONTROL_ACKNOWLEDGE) {
         on_acknowledge(proxy, message.count);
+    } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
+        wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
                wr_control_type_name(message.type));
@@ -380,6 +403,7 @@ static void read_control(wr_proxy *proxy)
         return;
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
     }
 }
@@ -395,21 +419,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-static weir_err check_peer(wr_stream *stream, wr_error *error)
-{
-    uint32_t user;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "cannot tell whose process it is");
-    }
-    if (user != 0 && user != wr_process_user()) {
-        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
-                                                    "processes and root's are accepted",
-                            user);
-    }
-    return WEIR_OK;
-}
-
 static weir_err open_control(wr_proxy *proxy, wr_error *error)
 {
     wr_stream *stream;
@@ -417,7 +426,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = check_peer(stream, error);
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -457,21 +466,30 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
     }
 }
 
-void wr_proxy_try_connect(void *arg)
+bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
-    wr_proxy *proxy = arg;
-    if (wr_proxy_get_state(proxy) != WR_PROXY_WAITING) {
-        return;
-    }
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    return proxy->control == NULL && (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED ||
+                                      state == WR_PROXY_ENDED);
+}
+
+void wr_proxy_try_connect(wr_proxy *proxy)
+{
     wr_error error = {.code = WEIR_OK};
     weir_err err = open_control(proxy, &error);
-    if (err != WEIR_OK) {
+    if (err != WEIR_OK && wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
         log_waiting(proxy, err, &error);
         retry_later(proxy);
         return;
     }
+    if (err != WEIR_OK) { /* who bound the socket may not listen yet */
+        if (proxy->retry_ms < WR_RETRY_MAX_MS) {
+            retry_later(proxy);
+        }
+        return;
+    }
     proxy->waiting_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_CONNECTING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
@@ -479,9 +497,6 @@ void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     switch (wr_proxy_get_state(proxy)) {
-    case WR_PROXY_WAITING:
-        wr_proxy_try_connect(proxy);
-        break;
     case WR_PROXY_CONNECTING:
         wr_proxy_lose(proxy, "no greeting came");
         break;
@@ -496,14 +511,28 @@ void wr_proxy_on_timer(void *arg)
         }
         break;
     case WR_PROXY_FAILED:
-        begin_create(proxy);
+        if (proxy->control != NULL) {
+            wr_proxy_pass(proxy, WR_PROXY_EVENT_RETRIED);
+            begin_create(proxy);
+            break;
+        }
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_WAITING:
+    case WR_PROXY_ENDED:
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_BACKING_OFF:
+        wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
         wr_proxy_disconnect(proxy);
         wr_proxy_continue_stop(proxy);
         break;
     case WR_PROXY_RUNNING:
+    case WR_PROXY_ENDING:
     case WR_PROXY_STOPPED:
+    case WR_PROXY_STATE_COUNT:
         break;
     }
 }

@@ -284,7 +284,9 @@ static void on_greeted(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
     proxy->retry_ms = 1;
     proxy->trouble_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_RUNNING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
+    proxy->running_since_ns = wr_clock_ns();
+    wr_proxy_begin_heartbeat(proxy);
     wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
            proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
@@ -372,6 +374,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_stream *stream;
     weir_err err = wr_stream_connect(proxy->message_path, &stream, error);
     if (err != WEIR_OK) {
+        return err;
+    }
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err != WEIR_OK) {
+        wr_stream_close(stream);
         return err;
     }
     wr_waitable waitable = wr_stream_waitable(stream);

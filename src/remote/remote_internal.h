@@ -17,8 +17,10 @@
 #include "base/error.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
+#include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
 #include "remote/transmit.h"
@@ -27,6 +29,9 @@
 /* How much is handed to the module at once: enough to make the calls around it cheap, little enough
  * to see a destroy or an interrupt between two batches. */
 #define WR_INTAKE_BATCH_MAX 64u
+/* A module that takes longer than this for what it was handed gets one message at a time, and then
+ * twice as many each time that it does not: between two calls heartbeats are answered. */
+#define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
 /* When the gateway ends the module, what it sent before is delivered first: this many batches, so
  * that a peer which never stops sending cannot put the end off. */
@@ -34,6 +39,10 @@
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5
+/* What the module has published when it is destroyed is still written, for so long at the most: when
+ * the gateway destroyed it, and when the program leaves by itself. */
+#define WR_END_DELAY_MS 10000u
+#define WR_LEAVE_DELAY_MS 1000u
 
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
@@ -51,6 +60,7 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
+    bool start_came; /* after it */
     bool extended; /* the present or last gateway sent an extension block */
     uint32_t features;  /* agreed with it: WR_FEATURE_... */
     wr_id id;           /* of its session */
@@ -60,7 +70,9 @@ typedef struct wr_session {
     uint64_t untold_bytes; /* bytes of those that it does not know of */
     uint64_t untold_ns;    /* since when there are such */
     char *args;         /* of the module that exists; NULL: none, or no memory for them */
-    bool ended;    /* the gateway destroyed the module; not yet told to the caller */
+    bool ending;   /* the module is destroyed, and the last that it published is being written */
+    uint64_t ending_until_ns;
+    bool ended; /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
 
 /* The message channel's receiving half. */
@@ -69,8 +81,10 @@ typedef struct wr_intake {
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
-    size_t count;
+    size_t first;                             /* of these: those before it are delivered */
+    size_t count;                             /* with those */
     size_t bytes;
+    size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
@@ -83,6 +97,9 @@ struct weir_remote {
     char *control_id;
     wr_poller *poller; /* woken by any thread, used otherwise by the running one */
     bool launched;
+
+    /* While nothing runs it, or the running thread. */
+    wr_users allowed; /* beside this user and root */
 
     /* Any thread. */
     atomic_bool running; /* taken (acquire) by who runs the remote, and given back (release): it
@@ -114,6 +131,10 @@ void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
 void wr_session_end_module(weir_remote *remote);
+/* Before wr_session_close: destroy the module, take no new gateway, and begin to write the rest. */
+void wr_session_leave(weir_remote *remote);
+/* End the ending when all is written, the gateway is gone or it is time to. */
+void wr_session_try_end(weir_remote *remote);
 /* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with the next ones. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, if nothing is on its way to it. */

@@ -70,10 +70,43 @@ static void destroy_module(weir_remote *remote)
     }
 }
 
+static void end(weir_remote *remote)
+{
+    remote->session.ended = remote->session.ended || remote->session.ending;
+    remote->session.ending = false;
+    wr_intake_close(remote);
+}
+
 void wr_session_end_module(weir_remote *remote)
 {
     destroy_module(remote);
-    wr_intake_close(remote);
+    end(remote);
+}
+
+static void begin_end(weir_remote *remote, unsigned delay_ms)
+{
+    destroy_module(remote);
+    remote->session.ending = true;
+    remote->session.ending_until_ns = wr_clock_ns() + delay_ms * WR_NS_PER_MS;
+}
+
+void wr_session_try_end(weir_remote *remote)
+{
+    if (!remote->session.ending) {
+        return;
+    }
+    wr_transmit_state state = wr_transmit_get_state(&remote->transmit);
+    bool late = wr_clock_ns() >= remote->session.ending_until_ns;
+    if (!state.settled && !state.lost && !late) {
+        return;
+    }
+    if (state.waiting > 0) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "the module is gone, and %zu messages that it published could not be sent: the gateway "
+               "%s",
+               state.waiting, state.lost ? "is not connected" : "takes no more");
+    }
+    end(remote);
 }
 
 /* Replies */
@@ -149,6 +182,23 @@ static void reply(weir_remote *remote, wr_reply_status status, const char *reaso
     send_or_disconnect(remote, &message);
 }
 
+static void close_listener(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    if (session->listener != NULL) {
+        wr_remote_unwatch(remote, WR_SOURCE_CONTROL_LISTENER,
+                          wr_listener_waitable(session->listener));
+        wr_listener_close(session->listener);
+        session->listener = NULL;
+    }
+}
+
+void wr_session_leave(weir_remote *remote)
+{
+    close_listener(remote);
+    begin_end(remote, WR_LEAVE_DELAY_MS);
+}
+
 void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
@@ -159,12 +209,7 @@ void wr_session_close(weir_remote *remote)
     }
     wr_intake_close(remote);
     disconnect(remote);
-    if (session->listener != NULL) {
-        wr_remote_unwatch(remote, WR_SOURCE_CONTROL_LISTENER,
-                          wr_listener_waitable(session->listener));
-        wr_listener_close(session->listener);
-        session->listener = NULL;
-    }
+    close_listener(remote);
 }
 
 /* What the gateway says */
@@ -173,8 +218,7 @@ void wr_session_close(weir_remote *remote)
 static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
-    bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused &&
+    return session->create_image != NULL && !session->start_came &&
            session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
@@ -182,6 +226,7 @@ static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 /* Without memory for it a repeated create is a new one, which is correct too. */
 static void remember_create(wr_session *session, const wr_sp_frame *frame)
 {
+    session->start_came = false;
     session->create_image = malloc(frame->size);
     if (session->create_image != NULL) {
         memcpy(session->create_image, frame->data, frame->size);
@@ -286,6 +331,9 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 static void on_create(weir_remote *remote, const wr_control_message *create,
                       const wr_sp_frame *frame)
 {
+    if (remote->session.listener == NULL) {
+        return; /* we are leaving */
+    }
     if (is_repeated(remote, frame)) {
         reply(remote, WR_REPLY_CREATED, "");
         return;
@@ -318,6 +366,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
 
 static void on_start(weir_remote *remote)
 {
+    remote->session.start_came = true;
     if (remote->started && remote->session.features != 0) {
         return; /* it went on */
     }
@@ -333,8 +382,10 @@ static void on_start(weir_remote *remote)
     if (err != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
                wr_error_text(&error));
-        wr_session_end_module(remote);
+        destroy_module(remote);
+        /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        wr_session_end_module(remote);
         return;
     }
     remote->started = true;
@@ -345,8 +396,7 @@ static void on_destroy(weir_remote *remote)
 {
     wr_intake_drain(remote);
     wr_session_tell(remote);
-    wr_session_end_module(remote);
-    remote->session.ended = true;
+    begin_end(remote, WR_END_DELAY_MS);
     wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 

@@ -217,6 +217,7 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
         .full = is_full(tx),
         .lost = tx->channel == NULL,
         .settled = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
+        .waiting = wr_window_waiting(&tx->window),
     };
     wr_mutex_unlock(&tx->mutex);
     return state;

@@ -54,6 +54,7 @@ typedef struct wr_transmit_state {
     bool full;    /* do not let the module publish more */
     bool lost;    /* there is no channel, or writing to it failed */
     bool settled; /* all that was published is written: the peer gets it even if we die now */
+    size_t waiting; /* messages that are not written */
 } wr_transmit_state;
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller);

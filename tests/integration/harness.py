@@ -132,7 +132,7 @@ PROXY_SAMPLE = built("samples", "proxy_sample", "proxy_sample")
 PROXY_SAMPLE_REMOTE = built("samples", "proxy_sample", "proxy_sample_remote")
 MODULES = {name: built("modules", name, f"lib{name}.so") for name in ("hello_world", "logger")}
 MODULES.update({name: built("tests", "integration", f"lib{name}.so")
-                for name in ("flood", "pass", "swallow", "undefined")})
+                for name in ("flood", "hang", "pass", "swallow", "undefined")})
 
 
 # ---- configurations

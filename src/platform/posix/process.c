@@ -379,13 +379,3 @@ void wr_process_destroy(wr_process *process)
     close_fd(&process->exit_fd);
     free(process);
 }
-
-int64_t wr_process_self(void)
-{
-    return getpid();
-}
-
-uint32_t wr_process_user(void)
-{
-    return geteuid();
-}

@@ -352,13 +352,6 @@ static void parent_without_stdio_can_spawn(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void ids_are_those_of_the_system(void **state)
-{
-    (void)state;
-    assert_int_equal(wr_process_self(), getpid());
-    assert_int_equal(wr_process_user(), geteuid());
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +372,6 @@ int main(void)
         cmocka_unit_test(reap_ends_what_the_child_left),
         cmocka_unit_test(child_dies_with_a_killed_parent),
         cmocka_unit_test(parent_without_stdio_can_spawn),
-        cmocka_unit_test(ids_are_those_of_the_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,8 @@
  * JSON with the places of its values in the text. jansson reads the values; a small tokenizer over
  * the text that jansson has accepted finds where each stands. A wr_json_value is a cursor in both.
  */
-#ifndef WR_GATEWAY_JSON_TEXT_H
-#define WR_GATEWAY_JSON_TEXT_H
+#ifndef WR_JSON_JSON_TEXT_H
+#define WR_JSON_JSON_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

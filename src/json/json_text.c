@@ -4,7 +4,7 @@
  * together. It trusts the text to be JSON, because jansson has accepted it. It needs no stack: each
  * node knows its parent. Time and memory are linear in the text.
  */
-#include "gateway/json_text.h"
+#include "json/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>

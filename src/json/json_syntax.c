@@ -3,7 +3,7 @@
  * What is wrong with a text that is no JSON, for people: jansson's error turned into a place in
  * bytes, plain words, and a hint where the mistake is a frequent one.
  */
-#include "gateway/json_text.h"
+#include "json/json_text.h"
 
 #include <ctype.h>
 #include <stdio.h>

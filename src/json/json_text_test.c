@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/json_text.h"
+#include "json/json_text.h"
 
 static size_t count_values(wr_json_text *json, const wr_json_value *value)
 {
