@@ -50,6 +50,16 @@ wr_shown wr_show_text(const char *text)
     return wr_show(text, strlen(text));
 }
 
+wr_shown wr_suggestion_text(const wr_suggestion *suggestion)
+{
+    wr_shown shown = {""};
+    if (suggestion->best != NULL) {
+        snprintf(shown.text, sizeof(shown.text), "did you mean %.80s?",
+                 wr_show_text(suggestion->best).text);
+    }
+    return shown;
+}
+
 static bool is_plain_key(const char *key, size_t size)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";

@@ -14,9 +14,10 @@
 
 #include <jansson.h>
 
+#include "base/suggest.h"
 #include "gateway/config.h"
-#include "json/json_text.h"
 #include "platform/user.h"
+#include "json/json_text.h"
 
 /* Limits on what a file may say, beyond those of config.h. */
 #define WR_PROBLEMS_MAX 100u          /* lines reported; the others are counted */
@@ -82,15 +83,6 @@ typedef struct wr_shown {
 wr_shown wr_show(const char *text, size_t size);
 wr_shown wr_show_text(const char *text);
 
-/* The candidate that is nearest to a wrong word, if one is near. */
-typedef struct wr_suggestion {
-    const char *wrong;
-    size_t size;
-    unsigned distance; /* of the best so far; a candidate must be nearer */
-    const char *best;  /* NULL: none; borrowed from the caller */
-} wr_suggestion;
-wr_suggestion wr_suggestion_for(const char *wrong, size_t size);
-void wr_suggestion_try(wr_suggestion *suggestion, const char *candidate);
 /* `did you mean "x"?`, or "" */
 wr_shown wr_suggestion_text(const wr_suggestion *suggestion);
 /* Is it worth looking for suggestions, or would the problem only be counted? */
