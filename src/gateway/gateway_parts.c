@@ -271,6 +271,40 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
     return err;
 }
 
+static void restart_failed(weir_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->count; i++) {
+        wr_proxy *proxy = gateway->instances[i]->proxy;
+        wr_proxy_state state = proxy == NULL ? WR_PROXY_WAITING : wr_proxy_get_state(proxy);
+        if (state == WR_PROXY_FAILED || state == WR_PROXY_ENDED) {
+            (void)wr_proxy_restart(proxy); /* false: somebody else's process */
+        }
+    }
+}
+
+/* Under the lock. */
+static weir_err restart_module(weir_gateway *gateway, const char *name)
+{
+    if (name == NULL) {
+        restart_failed(gateway);
+        return WEIR_OK;
+    }
+    const wr_instance *instance = wr_gateway_find(gateway, name);
+    if (instance == NULL) {
+        return WEIR_ERR_NOT_FOUND;
+    }
+    bool launched = instance->proxy != NULL && wr_proxy_restart(instance->proxy);
+    return launched ? WEIR_OK : WEIR_ERR_UNSUPPORTED;
+}
+
+weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
+{
+    wr_mutex_lock(&gateway->lock);
+    weir_err err = gateway->stopped ? WEIR_ERR_STATE : restart_module(gateway, name);
+    wr_mutex_unlock(&gateway->lock);
+    return err;
+}
+
 weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
 {
     wr_config *config = NULL;

@@ -74,7 +74,9 @@ static void end(weir_remote *remote)
 {
     remote->session.ended = remote->session.ended || remote->session.ending;
     remote->session.ending = false;
-    wr_intake_close(remote);
+    if (remote->session.listener != NULL) { /* else we are leaving, and say goodbye first */
+        wr_intake_close(remote);
+    }
 }
 
 void wr_session_end_module(weir_remote *remote)
