@@ -13,6 +13,7 @@
 
 #include "broker/link.h"
 #include "ipc/peer.h"
+#include "platform/sandbox.h"
 #include "proxy/heartbeat.h"
 #include "proxy/restart.h"
 #include "weir/gateway.h"
@@ -20,6 +21,7 @@
 /* Limits on what a file may say. */
 #define WR_CONFIG_SIZE_MAX (64u * 1024u * 1024u) /* bytes of the file */
 #define WR_GRACE_PERIOD_DEFAULT_MS 1000u         /* gateway: for stopping */
+#define WR_CRASH_REPORTS_DEFAULT 10u             /* kept for each module */
 #define WR_NAME_MAX 255u                         /* bytes of a module's or loader's name */
 
 typedef enum wr_loader_type { WR_LOADER_NATIVE, WR_LOADER_OUTPROCESS } wr_loader_type;
@@ -39,6 +41,14 @@ typedef struct wr_launch_config {
     uint32_t grace_period_ms;
 } wr_launch_config;
 
+typedef struct wr_sandbox_config {
+    bool present; /* false: none of this */
+    bool change_user, filter, network, confine, required;
+    uint32_t user, group;
+    uint64_t limits[WR_LIMIT_COUNT];
+    char **read, **write; /* NULL-terminated; NULL: none */
+} wr_sandbox_config;
+
 typedef struct wr_outprocess_config {
     char *control_id;       /* a path, without "ipc://"; NULL: the gateway makes one (isolation) */
     char *message_id;       /* likewise; NULL: a fresh one each time */
@@ -57,6 +67,7 @@ typedef struct wr_module_config {
     bool isolated;     /* native with "isolation": "process" */
     wr_restart_config restart;     /* of a launched process */
     wr_heartbeat_config heartbeat; /* of a module in another process */
+    wr_sandbox_config sandbox;     /* of a launched process */
     wr_outprocess_config outprocess;
     wr_config_place place;
 } wr_module_config;
@@ -77,6 +88,8 @@ typedef struct wr_config {
     size_t link_count;
     uint32_t grace_period_ms; /* gateway: for stopping */
     uint32_t threads;         /* gateway: of the executor's pool; 0: one per core */
+    char *crash_folder;       /* gateway: for crash reports; NULL: not said */
+    uint32_t crash_reports;   /* gateway: kept for each module; 0: none are written */
 } wr_config;
 
 /* Read a file. Errors: CONFIG (every mistake was reported), MEMORY. */
