@@ -10,7 +10,7 @@ from harness import link, logger, native
 COUNT = 100
 WHOLE = re.compile(r"^gateway: up \d+\.\d{3} s, 3 modules, 2 links$", re.MULTILINE)
 ISOLATED = re.compile(r"^module pass \(native\): running, process \d+; redelivered 0, "
-                      r"unacknowledged \d+, overruns 0$", re.MULTILINE)
+                      r"unacknowledged \d+, restarts 0, hangs 0, overruns 0$", re.MULTILINE)
 
 
 class Report(harness.WeirTest):
