@@ -522,6 +522,21 @@ void wr_proxy_try_connect(wr_proxy *proxy)
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
+/* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
+ * nanomsg forgets what it has received when the connection is closed. */
+static void give_up_waiting(wr_proxy *proxy)
+{
+    bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
+                                                       .type = WR_CONTROL_DESTROY})) {
+        proxy->destroy_sent = true;
+        wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
+    } else {
+        wr_proxy_disconnect(proxy);
+    }
+    wr_proxy_continue_stop(proxy);
+}
+
 void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
@@ -555,8 +570,7 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
-        wr_proxy_disconnect(proxy);
-        wr_proxy_continue_stop(proxy);
+        give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
     case WR_PROXY_ENDING:

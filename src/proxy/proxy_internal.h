@@ -24,6 +24,9 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5u
 
+/* A remote module that did not take its messages has this long to read destroy. */
+#define WR_DESTROY_DELAY_MS 100u
+
 struct wr_proxy {
     /* Set once. */
     wr_proxy_options options;
