@@ -49,10 +49,14 @@ static void expect_heard(size_t overruns, size_t returns, const char *who)
     while ((heard.overruns < overruns || heard.returns < returns) &&
            wr_cond_wait_until(&heard.changed, &heard.lock, deadline_ns)) {
     }
-    assert_int_equal(heard.overruns, overruns);
-    assert_int_equal(heard.returns, returns);
-    assert_string_equal(heard.who, who);
+    size_t heard_overruns = heard.overruns;
+    size_t heard_returns = heard.returns;
+    char heard_who[sizeof(heard.who)];
+    memcpy(heard_who, heard.who, sizeof(heard_who));
     wr_mutex_unlock(&heard.lock);
+    assert_int_equal(heard_overruns, overruns);
+    assert_int_equal(heard_returns, returns);
+    assert_string_equal(heard_who, who);
 }
 
 static size_t overruns_heard(void)
