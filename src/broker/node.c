@@ -97,6 +97,7 @@ void wr_node_unref(wr_node *node)
         node->consumer->release(node->self);
     }
     fanout_free(atomic_load(&node->out));
+    free(node->spare_out); /* it has no references */
     free(node->rest);
     free(node->name);
     wr_cond_deinit(&node->changed);

@@ -101,6 +101,7 @@ struct wr_node {
     /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
      * two counters, so that the broker can wait until nobody reads the old one. */
     _Atomic(wr_fanout *) out;
+    wr_fanout *spare_out; /* with as many places as `out` or more; under the broker's lock */
     _Atomic unsigned epoch;
     _Atomic uint32_t readers[2];
 

@@ -249,6 +249,9 @@ static weir_err read_config(const config_source *source, weir_problem_fn on_prob
         err = WEIR_ERR_CONFIG;
     }
     wr_config_report(&reader, on_problem, user);
+    if (err == WEIR_ERR_MEMORY) {
+        wr_config_report_memory(source->file, on_problem, user);
+    }
     if (err == WEIR_OK) {
         *out = reader.config;
         reader.config = NULL;
@@ -286,6 +289,7 @@ weir_err wr_config_read(const char *path, weir_problem_fn on_problem, void *user
     wr_error error = {0};
     weir_err err = wr_file_read(path, WR_CONFIG_SIZE_MAX, &text, &size, &error);
     if (err == WEIR_ERR_MEMORY) {
+        wr_config_report_memory(path, on_problem, user);
         return err;
     }
     if (err != WEIR_OK) {

@@ -35,7 +35,7 @@ static weir_err need_loop(weir_gateway *gateway, wr_error *error)
     return WEIR_OK;
 }
 
-static weir_err reserve_instance(weir_gateway *gateway)
+static weir_err grow_instances(weir_gateway *gateway)
 {
     if (gateway->count < gateway->capacity) {
         return WEIR_OK;
@@ -50,6 +50,17 @@ static weir_err reserve_instance(weir_gateway *gateway)
     }
     gateway->capacity = capacity;
     return WEIR_OK;
+}
+
+/* A place at the end, under this name. Before the instance is made: it could not be unmade unseen. */
+static weir_err reserve_instance(weir_gateway *gateway, const char *name)
+{
+    weir_err err = grow_instances(gateway);
+    if (err == WEIR_OK && json_object_set_new(gateway->index, name,
+                                              json_integer((json_int_t)gateway->count)) != 0) {
+        err = WEIR_ERR_MEMORY;
+    }
+    return err;
 }
 
 static weir_err create_instance(weir_gateway *gateway, const wr_module_config *config,
@@ -80,20 +91,19 @@ weir_err wr_gateway_add_instance(weir_gateway *gateway, const wr_module_config *
 {
     wr_error error = {.code = WEIR_OK};
     wr_instance *instance = NULL;
-    weir_err err = reserve_instance(gateway);
-    if (err == WEIR_OK && wr_gateway_find(gateway, config->name) != NULL) {
-        err = wr_error_set(&error, WEIR_ERR_EXISTS, "there is a module of this name already");
+    if (wr_gateway_find(gateway, config->name) != NULL) {
+        wr_error_set(&error, WEIR_ERR_EXISTS, "there is a module of this name already");
+        wr_gateway_report_module(gateway, config, "cannot be created", &error);
+        return WEIR_ERR_EXISTS;
     }
+    weir_err err = reserve_instance(gateway, config->name);
     if (err == WEIR_OK) {
         err = create_instance(gateway, config, folder, &instance, &error);
     }
-    if (err == WEIR_OK && json_object_set_new(gateway->index, config->name,
-                                              json_integer((json_int_t)gateway->count)) != 0) {
-        err = wr_error_set(&error, WEIR_ERR_MEMORY, "out of memory");
-    }
     if (err != WEIR_OK) {
-        wr_gateway_report_module(gateway, instance, config, "cannot be created", &error);
-        wr_instance_destroy(instance);
+        json_object_del(gateway->index, config->name);
+        error.code = err;
+        wr_gateway_report_module(gateway, config, "cannot be created", &error);
         return err;
     }
     gateway->added++;
@@ -109,7 +119,7 @@ weir_err wr_gateway_start_instance(weir_gateway *gateway, wr_instance *instance)
     wr_error error = {.code = WEIR_OK};
     weir_err err = wr_instance_start(instance, &error);
     if (err != WEIR_OK) {
-        wr_gateway_report_module(gateway, instance, instance->config, "cannot be started", &error);
+        wr_gateway_report_module(gateway, instance->config, "cannot be started", &error);
         return WEIR_ERR_MODULE;
     }
     return WEIR_OK;
@@ -155,8 +165,13 @@ static weir_err add_star(weir_gateway *gateway, const wr_link_config *config)
     if (star->sink == NULL) {
         return WEIR_ERR_MEMORY;
     }
+    weir_err err = link_star(gateway, star);
+    if (err != WEIR_OK) {
+        free(star->sink);
+        return err;
+    }
     gateway->star_count++;
-    return link_star(gateway, star);
+    return WEIR_OK;
 }
 
 /* Under the lock. */
@@ -195,20 +210,16 @@ static void unlist(weir_gateway *gateway, wr_instance *instance)
     }
     wr_mutex_unlock(&gateway->list);
     for (size_t i = place; i < gateway->count; i++) {
-        json_object_set_new(gateway->index, gateway->instances[i]->config->name,
-                            json_integer((json_int_t)i));
+        const char *name = gateway->instances[i]->config->name;
+        json_integer_set(json_object_get(gateway->index, name), (json_int_t)i);
     }
 }
 
-static weir_err remove_instance(weir_gateway *gateway, wr_instance *instance)
+static void remove_instance(weir_gateway *gateway, wr_instance *instance)
 {
-    weir_err err = wr_broker_remove(gateway->broker, instance->node);
-    if (err != WEIR_OK) {
-        return err;
-    }
+    wr_broker_remove(gateway->broker, instance->node);
     unlist(gateway, instance);
     wr_instance_destroy(instance);
-    return WEIR_OK;
 }
 
 static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
@@ -218,7 +229,8 @@ static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
         gateway->stuck = true;
         return err;
     }
-    return remove_instance(gateway, instance);
+    remove_instance(gateway, instance);
+    return WEIR_OK;
 }
 
 static weir_err add_module(weir_gateway *gateway, wr_config *config)
@@ -233,6 +245,10 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
     instance->own_config = config;
     for (size_t i = 0; err == WEIR_OK && i < gateway->star_count; i++) {
         err = link_star(gateway, &gateway->stars[i]);
+    }
+    if (err != WEIR_OK) {
+        wr_error error = {.code = err};
+        wr_gateway_report_module(gateway, instance->config, "cannot be linked", &error);
     }
     if (err == WEIR_OK && gateway->started) {
         err = wr_gateway_start_instance(gateway, instance);

@@ -20,6 +20,8 @@
 
 /* The largest control message in bytes: nanomsg's receive limit. It bounds a module's args. */
 #define WR_CONTROL_SIZE_MAX (1024u * 1024u)
+/* All but a create, and a reply with a long reason, fit here: they can be sent without memory. */
+#define WR_CONTROL_SIZE_SMALL 256u
 
 /* Create: the fixed bytes around uri and args, both with their NUL. */
 #define WR_CONTROL_URI_PAIR 0x10u

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "ipc/protocol.h"
 #include "platform/clock.h"
+#include "platform/file.h"
 #include "proxy/proxy_internal.h"
 
 static void retry_later(wr_proxy *proxy)
@@ -103,7 +104,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
@@ -133,10 +135,19 @@ void wr_proxy_send_start(wr_proxy *proxy)
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
 }
 
+void wr_proxy_forget_message_path(wr_proxy *proxy)
+{
+    if (proxy->message_path != NULL && proxy->options.message_path == NULL) {
+        wr_file_remove(proxy->message_path);
+    }
+    free(proxy->message_path);
+    proxy->message_path = NULL;
+}
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     if (proxy->options.message_path != NULL) {
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;

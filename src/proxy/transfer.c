@@ -311,6 +311,10 @@ static void read_channel(wr_proxy *proxy)
         wr_proxy_tell_soon(proxy);
         return;
     }
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
+        /* What comes behind it must not be taken for it, and acknowledged. */
+        wr_proxy_close_channel(proxy);
+    }
     if (err != WEIR_OK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"
                                                     : wr_error_text(&error));

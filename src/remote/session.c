@@ -53,6 +53,7 @@ static void disconnect(weir_remote *remote)
     session->stream = NULL;
     free(session->large_frame);
     session->large_frame = NULL;
+    session->agreed = false;
     forget_create(session);
 }
 
@@ -153,7 +154,8 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
     if (session->stream == NULL) {
         return WEIR_ERR_CLOSED;
     }
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(session->stream, image.data, image.size, NULL, NULL);
@@ -282,6 +284,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     wr_session *session = &remote->session;
     wr_intake *intake = &remote->intake;
     bool same = same_id(&session->id, &extension->session);
+    session->agreed = true;
     session->extended = extension->present;
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
@@ -419,6 +422,12 @@ static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
 
 static void on_acknowledge(weir_remote *remote, const wr_control_message *message)
 {
+    const wr_session *session = &remote->session;
+    if (!session->agreed || (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "an acknowledgement from the gateway is ignored: it was not agreed on");
+        return;
+    }
     if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR,
                "the control connection is closed: the gateway acknowledged message %llu, which was "
@@ -432,7 +441,7 @@ bool wr_session_owes(const weir_remote *remote)
 {
     const wr_session *session = &remote->session;
     return session->told != session->processed && session->stream != NULL &&
-           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+           session->agreed && (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 
 void wr_session_tell(weir_remote *remote)
