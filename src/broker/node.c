@@ -189,6 +189,15 @@ static void reader_leave(wr_node *node, unsigned slot)
     }
 }
 
+bool wr_node_has_sinks(wr_node *node)
+{
+    unsigned slot = reader_enter(node);
+    const wr_fanout *out = atomic_load(&node->out);
+    bool has = out != NULL && out->count > 0;
+    reader_leave(node, slot);
+    return has;
+}
+
 /* Keeps the first error, serves every link. */
 static weir_err put_to_all(const wr_fanout *out, weir_message *msg)
 {

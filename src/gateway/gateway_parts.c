@@ -77,6 +77,9 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .loop = gateway->loop,
         .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
+        .crash_folder = gateway->config == NULL ? NULL : gateway->config->crash_folder,
+        .crash_reports = gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT
+                                                 : gateway->config->crash_reports,
         .number = gateway->added,
     };
     return wr_instance_create(config, &host, out, error);
@@ -283,6 +286,40 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
     } else if (instance != NULL) {
         err = stop_and_remove(gateway, instance);
     }
+    wr_mutex_unlock(&gateway->lock);
+    return err;
+}
+
+static void restart_failed(weir_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->count; i++) {
+        wr_proxy *proxy = gateway->instances[i]->proxy;
+        wr_proxy_state state = proxy == NULL ? WR_PROXY_WAITING : wr_proxy_get_state(proxy);
+        if (state == WR_PROXY_FAILED || state == WR_PROXY_ENDED) {
+            (void)wr_proxy_restart(proxy); /* false: somebody else's process */
+        }
+    }
+}
+
+/* Under the lock. */
+static weir_err restart_module(weir_gateway *gateway, const char *name)
+{
+    if (name == NULL) {
+        restart_failed(gateway);
+        return WEIR_OK;
+    }
+    const wr_instance *instance = wr_gateway_find(gateway, name);
+    if (instance == NULL) {
+        return WEIR_ERR_NOT_FOUND;
+    }
+    bool launched = instance->proxy != NULL && wr_proxy_restart(instance->proxy);
+    return launched ? WEIR_OK : WEIR_ERR_UNSUPPORTED;
+}
+
+weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
+{
+    wr_mutex_lock(&gateway->lock);
+    weir_err err = gateway->stopped ? WEIR_ERR_STATE : restart_module(gateway, name);
     wr_mutex_unlock(&gateway->lock);
     return err;
 }

@@ -32,6 +32,11 @@ typedef struct wr_instance {
     const char *host_args[3];
     const char **launch_env;
     char *control_env;
+    wr_crash_settings crash; /* points to what follows */
+    char *crash_folder;
+    char *library; /* of an isolated module */
+    char *replay_module;
+    char *logger_module;
 } wr_instance;
 
 /* What an instance needs of its gateway. */
@@ -40,6 +45,8 @@ typedef struct wr_instance_host {
     wr_loop *loop;      /* outprocess and isolated modules only */
     const char *folder; /* likewise: private to this gateway, for sockets */
     const char *config_folder;
+    const char *crash_folder; /* as configured; NULL: the default */
+    uint32_t crash_reports;   /* kept for each module; 0: none */
     size_t number; /* unique in the gateway */
 } wr_instance_host;
 

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "gateway/instance_crash.h"
 #include "platform/file.h"
 #include "weir/remote.h"
 
@@ -168,6 +169,9 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
 weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     weir_err err = set_options(instance, host, error);
+    if (err == WEIR_OK && wr_instance_set_crash(instance, host) != WEIR_OK) {
+        err = no_memory(error);
+    }
     if (err != WEIR_OK) {
         return err;
     }
@@ -187,4 +191,5 @@ void wr_remote_free(wr_instance *instance)
     free(instance->host_program);
     free(instance->launch_env);
     free(instance->control_env);
+    wr_instance_free_crash(instance);
 }

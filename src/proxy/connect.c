@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "proxy/proxy_internal.h"
@@ -182,6 +183,7 @@ static void send_create(wr_proxy *proxy)
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
                       .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
                       .window = WR_WINDOW_MESSAGES,
+                      .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
                       .instance = proxy->instance},
     };
@@ -281,10 +283,29 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     return true;
 }
 
+/* It will not serve us: a process of ours is started again by its policy, of another we wait for a
+ * change. */
+static void be_refused(wr_proxy *proxy)
+{
+    if (proxy->supervisor != NULL) {
+        wr_proxy_give_up(proxy);
+    } else {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+    }
+}
+
 static void on_created(wr_proxy *proxy, const wr_extension *extension)
 {
+    wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    if (!wr_protocol_agree(extension, &error)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+               wr_error_text(&error));
+        wr_timer_clear(proxy->timer);
+        be_refused(proxy);
+        return;
     }
     if (!agree(proxy, extension)) {
         return;
@@ -330,11 +351,7 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
                reason);
         break;
     }
-    if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
-    } else {
-        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
-    }
+    be_refused(proxy);
 }
 
 static void on_reply(wr_proxy *proxy, const wr_control_message *reply)

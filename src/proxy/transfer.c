@@ -150,6 +150,7 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_mutex_lock(&proxy->tx_lock);
+    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
     proxy->ack_waits = false;
     wr_mutex_unlock(&proxy->tx_lock);

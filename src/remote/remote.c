@@ -72,7 +72,9 @@ static weir_err watch_connections(weir_remote *remote)
     weir_err err = WEIR_OK;
     wr_sp_stream *control = remote->session.stream;
     if (control != NULL) {
-        unsigned events = WR_POLL_READ | (wr_sp_unsent(control) > 0 ? WR_POLL_WRITE : 0);
+        /* Before the peer's greeting nothing can be sent, however writable the socket is. */
+        bool waits = wr_sp_greeted(control) && wr_sp_unsent(control) > 0;
+        unsigned events = WR_POLL_READ | (waits ? WR_POLL_WRITE : 0);
         err = watch(remote, WR_SOURCE_CONTROL, wr_stream_waitable(wr_sp_inner(control)), events);
     }
     wr_channel *channel = remote->intake.channel;
