@@ -32,8 +32,8 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
- * is one; it may have said goodbye, or that the module failed. */
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if
+ * there is one; it may have said goodbye, or that the module failed. */
 static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
@@ -222,6 +222,12 @@ static void attach(wr_proxy *proxy)
     }
 }
 
+static void begin_attach(wr_proxy *proxy)
+{
+    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
     uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
@@ -307,9 +313,19 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
     }
     set_peer_limit(proxy, extension);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
-    proxy->attach_deadline_ns =
-        wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
-    attach(proxy);
+    wr_timer_clear(proxy->timer);
+    if (proxy->start_wanted) {
+        begin_attach(proxy);
+    } /* else its links are still to be made, and what it sends would go nowhere */
+}
+
+void wr_proxy_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && proxy->channel == NULL) {
+        begin_attach(proxy);
+    } else {
+        wr_proxy_send_start(proxy);
+    }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
@@ -356,8 +372,8 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool attached = state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING ||
-                    state == WR_PROXY_ENDING;
+    bool attached =
+        state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
     if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
@@ -380,8 +396,8 @@ void wr_proxy_tell(void *arg)
     }
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
-                                                             .count = proxy->received});
+    (void)wr_proxy_send_control(
+        proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = proxy->received});
 }
 
 void wr_proxy_tell_soon(wr_proxy *proxy)
@@ -498,8 +514,8 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    return proxy->control == NULL && (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED ||
-                                      state == WR_PROXY_ENDED);
+    return proxy->control == NULL &&
+           (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
 }
 
 void wr_proxy_try_connect(wr_proxy *proxy)
