@@ -79,6 +79,15 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_module(weir_gateway *gateway,
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gateway,
                                                              const char *name);
 
+/**
+ * Start the process of a launched module again, whatever it is at: one that runs is ended first, in
+ * order; one that has failed gets its restarts back. Returns at once; messages that it has not
+ * acknowledged go to the new process. `name` NULL: every launched module that is failed or ended.
+ * Errors: NOT_FOUND, UNSUPPORTED (this gateway does not launch it), STATE (stopped).
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_restart_module(weir_gateway *gateway,
+                                                              const char *name);
+
 /** Add a link: `json` is one entry of "links". Errors: CONFIG, NOT_FOUND, EXISTS, MEMORY. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json);
 
@@ -94,6 +103,8 @@ typedef struct weir_module_info {
     int64_t pid;             /**< of a launched process; 0: none */
     uint64_t redelivered;    /**< messages sent to or got from a remote module once more */
     uint64_t unacknowledged; /**< sent to a remote module, which has not said that it has them */
+    uint64_t restarts;       /**< how often a launched process was started again */
+    uint64_t hangs;          /**< how often a remote module gave no sign of life in time */
 } weir_module_info;
 
 /** Call `visit` for each module, in the order of adding. The info is borrowed for the call;

@@ -228,3 +228,10 @@ void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void
     }
     reader->problem_count = 0;
 }
+
+void wr_config_report_memory(const char *file, weir_problem_fn on_problem, void *user)
+{
+    char text[256]; /* there is no memory to take */
+    (void)snprintf(text, sizeof(text), "%.200s: out of memory", file);
+    hand_over(on_problem, user, text);
+}

@@ -74,6 +74,8 @@ void wr_config_text_problem(wr_config_reader *reader, unsigned line, unsigned co
                             const char *format, ...) WEIR_PRINTF(4, 5);
 /* Hand all problems over in the order of the text, and forget them. */
 void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void *user);
+/* Say that there was no memory to read `file`. */
+void wr_config_report_memory(const char *file, weir_problem_fn on_problem, void *user);
 
 /* A piece of the file's text for a message: in quotes, cut where it is long. */
 typedef struct wr_shown {

@@ -11,8 +11,10 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "gateway/instance_crash.h"
 #include "gateway/instance_sandbox.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "weir/remote.h"
 
 static weir_err no_memory(wr_error *error)
@@ -95,8 +97,9 @@ static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host
     instance->control_path = wr_buffer_take(&control);
     instance->hosted_args = make_hosted_args(file, instance->config);
     instance->host_program = find_host_program();
-    instance->module_file = file;
-    if (instance->control_path == NULL || instance->hosted_args == NULL ||
+    instance->module_file = wr_path_absolute(file);
+    free(file);
+    if (instance->module_file == NULL || instance->control_path == NULL || instance->hosted_args == NULL ||
         instance->host_program == NULL) {
         return no_memory(error);
     }
@@ -184,6 +187,9 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
 weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     weir_err err = set_options(instance, host, error);
+    if (err == WEIR_OK && wr_instance_set_crash(instance, host) != WEIR_OK) {
+        err = no_memory(error);
+    }
     if (err != WEIR_OK) {
         return err;
     }
@@ -204,5 +210,6 @@ void wr_remote_free(wr_instance *instance)
     free(instance->module_file);
     free(instance->launch_env);
     free(instance->control_env);
+    wr_instance_free_crash(instance);
     wr_sandboxed_free(instance);
 }

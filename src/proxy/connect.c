@@ -8,7 +8,9 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
+#include "platform/file.h"
 #include "proxy/proxy_internal.h"
 
 static void retry_later(wr_proxy *proxy)
@@ -102,7 +104,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
@@ -132,10 +135,19 @@ void wr_proxy_send_start(wr_proxy *proxy)
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
 }
 
+void wr_proxy_forget_message_path(wr_proxy *proxy)
+{
+    if (proxy->message_path != NULL && proxy->options.message_path == NULL) {
+        wr_file_remove(proxy->message_path);
+    }
+    free(proxy->message_path);
+    proxy->message_path = NULL;
+}
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     if (proxy->options.message_path != NULL) {
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
@@ -171,6 +183,7 @@ static void send_create(wr_proxy *proxy)
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
                       .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
                       .window = WR_WINDOW_MESSAGES,
+                      .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
                       .instance = proxy->instance},
     };
@@ -264,10 +277,29 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     return true;
 }
 
+/* It will not serve us: a process of ours is started again by its policy, of another we wait for a
+ * change. */
+static void be_refused(wr_proxy *proxy)
+{
+    if (proxy->supervisor != NULL) {
+        wr_proxy_give_up(proxy);
+    } else {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+    }
+}
+
 static void on_created(wr_proxy *proxy, const wr_extension *extension)
 {
+    wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    if (!wr_protocol_agree(extension, &error)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+               wr_error_text(&error));
+        wr_timer_clear(proxy->timer);
+        be_refused(proxy);
+        return;
     }
     if (!agree(proxy, extension)) {
         return;
@@ -303,11 +335,7 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
                reason);
         break;
     }
-    if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
-    } else {
-        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
-    }
+    be_refused(proxy);
 }
 
 static void on_reply(wr_proxy *proxy, const wr_control_message *reply)

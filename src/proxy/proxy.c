@@ -193,7 +193,7 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
 
 static void destroy(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     wr_restart_deinit(&proxy->restart);
     wr_window_deinit(&proxy->window);
     wr_cond_deinit(&proxy->stop_done);

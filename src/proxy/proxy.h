@@ -11,6 +11,7 @@
 #include "broker/node.h"
 #include "ipc/peer.h"
 #include "loop/loop.h"
+#include "proxy/crash_report.h"
 #include "proxy/heartbeat.h"
 #include "proxy/restart.h"
 #include "proxy/state.h"
@@ -27,6 +28,7 @@ typedef struct wr_proxy_options {
     const wr_launch *launch;  /* NULL: somebody else starts the process */
     wr_restart_config restart; /* of a launched process */
     wr_heartbeat_config heartbeat;
+    const wr_crash_settings *crash; /* NULL: no crash reports */
 } wr_proxy_options;
 
 typedef struct wr_proxy wr_proxy;

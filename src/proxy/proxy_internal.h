@@ -120,6 +120,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
 void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* A path that we made up may still name the socket of a remote module that was killed. */
+void wr_proxy_forget_message_path(wr_proxy *proxy);
 /* Send start if all is there and it was not sent. */
 void wr_proxy_send_start(wr_proxy *proxy);
 

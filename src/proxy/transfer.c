@@ -150,6 +150,7 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_mutex_lock(&proxy->tx_lock);
+    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
     proxy->ack_waits = false;
     wr_mutex_unlock(&proxy->tx_lock);
@@ -309,6 +310,10 @@ static void read_channel(wr_proxy *proxy)
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
+    }
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
+        /* What comes behind it must not be taken for it, and acknowledged. */
+        wr_proxy_close_channel(proxy);
     }
     if (err != WEIR_OK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "platform/crash_handler.h"
 #include "platform/signal.h"
+#include "platform/stack_dump.h"
 #include "weir/remote.h"
 
 /* Of a user's name, with its NUL; a longer one is nobody's. */
@@ -55,6 +58,17 @@ static weir_err serve_until_stopped(weir_remote *remote)
     return err != WEIR_OK ? err : restored;
 }
 
+/* What makes a crash or a hang of the module tell where it is. */
+static void prepare_for_the_worst(const char *control_id)
+{
+    if (wr_crash_handler_install(control_id) != WEIR_OK) {
+        wr_log(control_id, WEIR_LOG_WARN, "a crash of this process will not say where it was");
+    }
+    if (getenv(WEIR_ENV_CONTROL_ID) != NULL) { /* a gateway launched it */
+        wr_debugger_allow_parent();
+    }
+}
+
 /* Those that the environment names, with commas between. */
 static weir_err allow_users(weir_remote *remote)
 {
@@ -72,6 +86,7 @@ static weir_err allow_users(weir_remote *remote)
 
 static int run(const weir_module_api *api, const char *control_id)
 {
+    prepare_for_the_worst(control_id);
     weir_remote *remote = NULL;
     if (weir_remote_attach(api, control_id, &remote) != WEIR_OK) {
         return STATUS_FAILURE; /* the reason is in the log */

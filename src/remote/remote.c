@@ -72,7 +72,9 @@ static weir_err watch_connections(weir_remote *remote)
     weir_err err = WEIR_OK;
     wr_sp_stream *control = remote->session.stream;
     if (control != NULL) {
-        unsigned events = WR_POLL_READ | (wr_sp_unsent(control) > 0 ? WR_POLL_WRITE : 0);
+        /* Before the peer's greeting nothing can be sent, however writable the socket is. */
+        bool waits = wr_sp_greeted(control) && wr_sp_unsent(control) > 0;
+        unsigned events = WR_POLL_READ | (waits ? WR_POLL_WRITE : 0);
         err = watch(remote, WR_SOURCE_CONTROL, wr_stream_waitable(wr_sp_inner(control)), events);
     }
     wr_channel *channel = remote->intake.channel;
@@ -345,6 +347,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     }
     weir_remote *remote = calloc(1, sizeof(*remote));
     if (remote == NULL) {
+        wr_log(control_id, WEIR_LOG_ERROR, "cannot attach: %s", weir_err_text(WEIR_ERR_MEMORY));
         return WEIR_ERR_MEMORY;
     }
     wr_error error = {.code = WEIR_OK};

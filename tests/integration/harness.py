@@ -130,9 +130,10 @@ def built(*parts):
 WEIR = built("weir")
 PROXY_SAMPLE = built("samples", "proxy_sample", "proxy_sample")
 PROXY_SAMPLE_REMOTE = built("samples", "proxy_sample", "proxy_sample_remote")
-MODULES = {name: built("modules", name, f"lib{name}.so") for name in ("hello_world", "logger")}
+MODULES = {name: built("modules", name, f"lib{name}.so") for name in ("hello_world", "logger", "replay")}
 MODULES.update({name: built("tests", "integration", f"lib{name}.so")
-                for name in ("flood", "hang", "hostile", "pass", "swallow", "undefined")})
+                for name in ("crash", "flood", "hang", "hostile", "pass", "swallow",
+                             "undefined")})
 
 
 # ---- configurations

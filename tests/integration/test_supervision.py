@@ -102,6 +102,17 @@ class Supervision(harness.WeirTest):
         self.assertEqual(gateway.err().count("[child] launched"), 4)
         gateway.stop()
 
+    def test_hangup_starts_what_has_failed_again(self):
+        gateway = self.failing("#!/bin/sh\nexit 7\n", **{"backoff.ms": [1, 1], "burst": 1})
+        for time in range(3):
+            gateway.wait_for("the module has failed", time + 1)
+            gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("the module has failed", 4)
+        self.assertEqual(gateway.err().count("[child] launched"), 2 * 4)
+        gateway.process.send_signal(signal.SIGUSR1)
+        gateway.wait_for("restarts 7, hangs 0")
+        gateway.stop()
+
     def test_policy_never_leaves_it_ended(self):
         gateway = self.failing("#!/bin/sh\nexit 7\n", policy="never")
         gateway.wait_for('is not started again (its restart policy is "never")')
