@@ -21,6 +21,7 @@
 /* Limits on what a file may say. */
 #define WR_CONFIG_SIZE_MAX (64u * 1024u * 1024u) /* bytes of the file */
 #define WR_GRACE_PERIOD_DEFAULT_MS 1000u         /* gateway: for stopping */
+#define WR_RECEIVE_DEADLINE_DEFAULT_MS 5000u     /* gateway: of a native module's receive */
 #define WR_CRASH_REPORTS_DEFAULT 10u             /* kept for each module */
 #define WR_NAME_MAX 255u                         /* bytes of a module's or loader's name */
 
@@ -87,6 +88,7 @@ typedef struct wr_config {
     wr_link_config *links;
     size_t link_count;
     uint32_t grace_period_ms; /* gateway: for stopping */
+    uint32_t receive_deadline_ms; /* gateway: of native modules that do not block; 0: none */
     uint32_t threads;         /* gateway: of the executor's pool; 0: one per core */
     char *crash_folder;       /* gateway: for crash reports; NULL: not said */
     uint32_t crash_reports;   /* gateway: kept for each module; 0: none are written */

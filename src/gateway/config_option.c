@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "gateway/config_reader.h"
 
 /* How much of a number is shown, in bytes. */
@@ -271,13 +272,9 @@ bool wr_config_take_object(wr_config_reader *reader, const wr_json_value *object
 
 char *wr_config_copy(wr_config_reader *reader, const char *text)
 {
-    size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    if (copy == NULL) {
-        reader->out_of_memory = true;
-        return NULL;
-    }
-    return memcpy(copy, text, size);
+    char *copy = wr_text_copy(text);
+    reader->out_of_memory = reader->out_of_memory || copy == NULL;
+    return copy;
 }
 
 void wr_take_text(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,

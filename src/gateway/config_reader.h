@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "base/suggest.h"
 #include "gateway/config.h"
 #include "platform/user.h"
 #include "json/json_text.h"
@@ -84,15 +85,6 @@ typedef struct wr_shown {
 wr_shown wr_show(const char *text, size_t size);
 wr_shown wr_show_text(const char *text);
 
-/* The candidate that is nearest to a wrong word, if one is near. */
-typedef struct wr_suggestion {
-    const char *wrong;
-    size_t size;
-    unsigned distance; /* of the best so far; a candidate must be nearer */
-    const char *best;  /* NULL: none; borrowed from the caller */
-} wr_suggestion;
-wr_suggestion wr_suggestion_for(const char *wrong, size_t size);
-void wr_suggestion_try(wr_suggestion *suggestion, const char *candidate);
 /* `did you mean "x"?`, or "" */
 wr_shown wr_suggestion_text(const wr_suggestion *suggestion);
 /* Is it worth looking for suggestions, or would the problem only be counted? */

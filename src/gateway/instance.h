@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "gateway/config.h"
+#include "gateway/watchdog.h"
 #include "loader/native.h"
 #include "loop/loop.h"
 #include "platform/run_folder.h"
@@ -24,6 +25,7 @@ typedef struct wr_instance {
     wr_native_module native;
     void *self;   /* the native module's */
     bool created; /* native: destroy is due */
+    wr_watched watched;
 
     wr_proxy *proxy; /* NULL: native. The node's. */
     wr_proxy_options proxy_options;
@@ -52,7 +54,8 @@ typedef struct wr_instance_host {
     const char *config_folder;
     const char *crash_folder; /* as configured; NULL: the default */
     uint32_t crash_reports;   /* kept for each module; 0: none */
-    size_t number; /* unique in the gateway */
+    wr_watchdog *watchdog;    /* of native modules; NULL: none */
+    size_t number;            /* unique in the gateway */
 } wr_instance_host;
 
 /* Does it need the loop and the folder? */

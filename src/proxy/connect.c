@@ -94,12 +94,13 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
         wr_proxy_continue_stop(proxy);
         return;
     }
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
     }
-    if (state != WR_PROXY_ENDING) {
-        retry_later(proxy);
-    }
+    retry_later(proxy);
 }
 
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
@@ -287,7 +288,7 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
 static void be_refused(wr_proxy *proxy)
 {
     if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
+        wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
@@ -552,6 +553,21 @@ void wr_proxy_try_connect(wr_proxy *proxy)
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
+/* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
+ * nanomsg forgets what it has received when the connection is closed. */
+static void give_up_waiting(wr_proxy *proxy)
+{
+    bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
+                                                       .type = WR_CONTROL_DESTROY})) {
+        proxy->destroy_sent = true;
+        wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
+    } else {
+        wr_proxy_disconnect(proxy);
+    }
+    wr_proxy_continue_stop(proxy);
+}
+
 void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
@@ -585,8 +601,7 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
-        wr_proxy_disconnect(proxy);
-        wr_proxy_continue_stop(proxy);
+        give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
     case WR_PROXY_ENDING:

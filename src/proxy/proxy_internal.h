@@ -12,6 +12,7 @@
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
+#include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
 #include "platform/thread.h"
@@ -23,6 +24,9 @@
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5u
+
+/* A remote module that did not take its messages has this long to read destroy. */
+#define WR_DESTROY_DELAY_MS 100u
 
 struct wr_proxy {
     /* Set once. */
@@ -78,7 +82,9 @@ struct wr_proxy {
     uint64_t untold_bytes;    /* bytes of those that it does not know of */
     uint64_t redelivered_end; /* its messages below this number may have come before */
     bool end_asked; /* the supervisor was told to end the process */
-    bool gave_up;   /* its end is a failure, however it ends */
+    const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
+    uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
+    wr_stack_dump *stack_dump; /* under way; the process is ended after it */
     bool restart_ordered;      /* it is launched anew when it has ended */
     uint64_t running_since_ns; /* of this process; 0: it was never in service */
     wr_restart restart;
@@ -137,8 +143,10 @@ void wr_proxy_launch(wr_proxy *proxy);
 void wr_proxy_launch_again(wr_proxy *proxy);
 /* End the process: now, or, where it was asked to by destroy, after its grace period. */
 void wr_proxy_end_process(wr_proxy *proxy, bool asked);
-/* It is of no use any more: end it, and let the restart policy decide. */
-void wr_proxy_give_up(wr_proxy *proxy);
+/* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */
+void wr_proxy_give_up(wr_proxy *proxy, const char *why);
+/* The same for one that hangs; its stacks are logged first. */
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
 void wr_proxy_on_restart_task(wr_task *task);
 
 /* heartbeat.c: on the loop. Errors: MEMORY. */

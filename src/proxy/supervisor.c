@@ -34,7 +34,8 @@ struct wr_supervisor {
     uint32_t grace_ms; /* of this ending */
     void (*on_exit)(void *arg, const wr_process_exit *result);
     void *arg;
-    wr_rate lines;
+    wr_line_ring lines; /* the last ones */
+    wr_rate rate;       /* of those that go to the log */
     size_t line_size;
     char line[LINE_MAX_BYTES + 1];
 };
@@ -72,7 +73,7 @@ static const char *parse_own_format(const char *line, weir_log_level *level)
 
 static void log_left_out(wr_supervisor *supervisor)
 {
-    uint64_t count = wr_rate_take_held(&supervisor->lines);
+    uint64_t count = wr_rate_take_held(&supervisor->rate);
     if (count > 0) {
         wr_log(supervisor->name, WEIR_LOG_WARN,
                "%llu lines of its output are left out: more than %u came in a second",
@@ -80,22 +81,28 @@ static void log_left_out(wr_supervisor *supervisor)
     }
 }
 
-static bool may_log(wr_supervisor *supervisor)
+void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
 {
-    if (!wr_rate_pass(&supervisor->lines, LINES_PER_SECOND, wr_clock_ns())) {
-        return false;
+    weir_log_level level = WEIR_LOG_INFO;
+    const char *text = parse_own_format(line, &level);
+    wr_line_ring_add(&supervisor->lines, line);
+    if (!wr_rate_pass(&supervisor->rate, LINES_PER_SECOND, wr_clock_ns())) {
+        return;
     }
     log_left_out(supervisor);
-    return true;
+    wr_log(supervisor->name, level, "%s", text);
+}
+
+const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor)
+{
+    return &supervisor->lines;
 }
 
 static void log_line(wr_supervisor *supervisor)
 {
     supervisor->line[supervisor->line_size] = '\0';
-    if (supervisor->line_size > 0 && may_log(supervisor)) {
-        weir_log_level level = WEIR_LOG_INFO;
-        const char *text = parse_own_format(supervisor->line, &level);
-        wr_log(supervisor->name, level, "%s", text);
+    if (supervisor->line_size > 0) {
+        wr_supervisor_log(supervisor, supervisor->line);
     }
     supervisor->line_size = 0;
 }

@@ -293,10 +293,10 @@ static void on_greeted(wr_proxy *proxy)
     wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
            proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
+    wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
-    wr_proxy_send_start(proxy);
 }
 
 static void read_channel(wr_proxy *proxy)
