@@ -13,6 +13,11 @@
 #include "platform/file.h"
 #include "proxy/proxy_internal.h"
 
+/* Control messages that are read before the other sockets have their turn. */
+#define CONTROL_BATCH 64u
+/* Log lines about those that are ignored: a remote decides how many there are. */
+#define IGNORED_PER_SECOND 1u
+
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
@@ -408,6 +413,19 @@ void wr_proxy_tell_soon(wr_proxy *proxy)
     }
 }
 
+static void log_ignored(wr_proxy *proxy, const char *what)
+{
+    if (!wr_rate_pass(&proxy->ignored, IGNORED_PER_SECOND, wr_clock_ns())) {
+        return;
+    }
+    uint64_t more = wr_rate_take_held(&proxy->ignored);
+    if (more > 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored %llu more control messages",
+               (unsigned long long)more);
+    }
+    wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", what);
+}
+
 /* False: the connection is gone. */
 static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
@@ -416,7 +434,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
+        log_ignored(proxy, error.text);
     } else if (err != WEIR_OK) {
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
@@ -426,21 +444,26 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
         wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
-               wr_control_type_name(message.type));
+        log_ignored(proxy, wr_control_type_name(message.type));
     }
     return proxy->control != NULL;
 }
 
+/* What the remote sent; CONTROL_BATCH messages, then the other sockets have their turn. */
 static void read_control(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     wr_sp_frame frame;
-    weir_err err;
-    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
-        if (!handle_frame(proxy, &frame)) {
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < CONTROL_BATCH && err == WEIR_OK; i++) {
+        err = wr_sp_receive(proxy->control, &frame, &error);
+        if (err == WEIR_OK && !handle_frame(proxy, &frame)) {
             return;
         }
+    }
+    if (err == WEIR_OK) {
+        wr_loop_post(proxy->loop, &proxy->control_task); /* there may be more in the buffer */
+        return;
     }
     if (err != WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
@@ -450,6 +473,14 @@ static void read_control(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
+    }
+}
+
+void wr_proxy_on_control_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, control_task);
+    if (proxy->control != NULL) {
+        read_control(proxy);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "base/rate.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
@@ -55,6 +56,7 @@ struct wr_proxy {
 
     /* The loop only. */
     wr_sp_stream *control;
+    wr_rate ignored; /* control messages that make no sense: their log lines */
     wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
@@ -104,6 +106,7 @@ struct wr_proxy {
     wr_task restart_task;
     wr_task write_task; /* watch until the socket can be written */
     wr_task free_task;  /* the node is gone */
+    wr_task control_task; /* go on reading control messages */
     wr_task read_task;  /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
@@ -121,6 +124,7 @@ void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 bool wr_proxy_may_connect(const wr_proxy *proxy);
 void wr_proxy_try_connect(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
+void wr_proxy_on_control_task(wr_task *task);
 /* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */

@@ -8,10 +8,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/rate.h"
 #include "loop/watch.h"
+#include "platform/clock.h"
 
 /* A line of output that is longer is logged in pieces. */
 #define LINE_MAX_BYTES (WEIR_LOG_TEXT_MAX - 8u)
+/* Lines of output that go to the log in a second; what is over is counted. */
+#define LINES_PER_SECOND 1000u
 
 typedef enum ending {
     LIVING,
@@ -31,6 +35,7 @@ struct wr_supervisor {
     void (*on_exit)(void *arg, const wr_process_exit *result);
     void *arg;
     wr_line_ring lines; /* the last ones */
+    wr_rate rate;       /* of those that go to the log */
     size_t line_size;
     char line[LINE_MAX_BYTES + 1];
 };
@@ -66,11 +71,25 @@ static const char *parse_own_format(const char *line, weir_log_level *level)
     return line;
 }
 
+static void log_left_out(wr_supervisor *supervisor)
+{
+    uint64_t count = wr_rate_take_held(&supervisor->rate);
+    if (count > 0) {
+        wr_log(supervisor->name, WEIR_LOG_WARN,
+               "%llu lines of its output are left out: more than %u came in a second",
+               (unsigned long long)count, LINES_PER_SECOND);
+    }
+}
+
 void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
 {
     weir_log_level level = WEIR_LOG_INFO;
     const char *text = parse_own_format(line, &level);
     wr_line_ring_add(&supervisor->lines, line);
+    if (!wr_rate_pass(&supervisor->rate, LINES_PER_SECOND, wr_clock_ns())) {
+        return;
+    }
+    log_left_out(supervisor);
     wr_log(supervisor->name, level, "%s", text);
 }
 
@@ -141,6 +160,7 @@ static void on_exit_ready(void *arg, unsigned ready)
         read_output(supervisor, 1024); /* a grandchild may hold it open and write on for ever */
     }
     log_line(supervisor);
+    log_left_out(supervisor);
     supervisor->on_exit(supervisor->arg, &result);
 }
 

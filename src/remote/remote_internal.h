@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/rate.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/peer.h"
@@ -116,6 +117,7 @@ struct weir_remote {
     wr_session session;
     wr_intake intake;
     unsigned watched[WR_SOURCE_COUNT]; /* WR_POLL_... that the poller now watches */
+    wr_rate refused;                   /* connections: their log lines */
     bool accept_failed;                /* the last accept did */
     bool accept_paused;                /* until the next step */
     void *self;                        /* the module's */
