@@ -80,7 +80,7 @@ static void a_flood_writes_so_many_lines_in_a_second(void **state)
     (void)state;
     wr_log_limit limit = {0};
     write_lines(&limit, START_NS, 2 * WR_LOG_LIMIT_BURST);
-    for (unsigned i = 1; i <= 60000; i++) { /* a line each millisecond for a minute */
+    for (uint64_t i = 1; i <= 60000; i++) { /* a line each millisecond for a minute */
         write_lines(&limit, START_NS + i * (SECOND_NS / 1000), 1);
     }
     assert_int_equal(seen.lines, WR_LOG_LIMIT_BURST + 60 * WR_LOG_LIMIT_PER_S);
