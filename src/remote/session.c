@@ -104,7 +104,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->features = session->features;
         extension->window = WR_WINDOW_MESSAGES;
         extension->instance = session->instance;
-        extension->position.received = session->processed;
+        extension->position.received = session->processed.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -153,6 +153,7 @@ void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
     destroy_module(remote);
+    wr_session_tell(remote);
     /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
         reply(remote, WR_REPLY_DETACHED, "");
@@ -174,8 +175,7 @@ static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
     bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused &&
-           session->create_size == frame->size &&
+    return session->create_image != NULL && unused && session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
 
@@ -237,12 +237,11 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
-    if (!same || session->processed < extension->position.first) {
-        session->processed = extension->position.first;
+    if (!same || session->processed.count < extension->position.first) {
+        session->processed.count = extension->position.first;
     }
     session->told = session->processed;
-    session->untold_bytes = 0;
-    intake->number = session->processed;
+    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
@@ -250,7 +249,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_log(remote->control_id, WEIR_LOG_WARN,
                "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged);
+    wr_transmit_rewind(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -268,7 +267,8 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 {
     wr_error error = {.code = WEIR_OK};
     if (resumed) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
+        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s",
+               create->uri);
         return true;
     }
     if (create_module(remote, create, &error) != WEIR_OK) {
@@ -367,49 +367,74 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
     }
 }
 
-bool wr_session_owes(const weir_remote *remote)
+static bool acknowledges(const wr_session *session)
+{
+    return session->stream != NULL && (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+/* What may be told: what receive published must outlive us before we say that it is done. */
+static wr_progress untold(weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL &&
-           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    if (!acknowledges(session) || session->told.count == session->processed.count) {
+        return (wr_progress){0, 0};
+    }
+    wr_progress settled = wr_transmit_get_state(&remote->transmit).settled;
+    return (wr_progress){settled.count - session->told.count, settled.bytes - session->told.bytes};
+}
+
+bool wr_session_owes(weir_remote *remote)
+{
+    return untold(remote).count > 0;
+}
+
+static void tell(weir_remote *remote, wr_progress more)
+{
+    wr_session *session = &remote->session;
+    if (more.count == 0) {
+        return;
+    }
+    session->told.count += more.count;
+    session->told.bytes += more.bytes;
+    session->untold_ns = wr_clock_ns();
+    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->told.count};
+    send_or_disconnect(remote, &message);
 }
 
 void wr_session_tell(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (!wr_session_owes(remote)) {
-        return;
-    }
-    if (!wr_transmit_get_state(&remote->transmit).settled) {
-        return; /* what receive published must outlive us before we say that it is done */
-    }
-    session->told = session->processed;
-    session->untold_bytes = 0;
-    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
-    send_or_disconnect(remote, &message);
+    tell(remote, untold(remote));
+}
+
+static bool is_much(wr_progress more)
+{
+    return more.count >= WR_WINDOW_MESSAGES / 4 || more.bytes >= WR_WINDOW_BYTES / 4;
+}
+
+/* A program with a loop of its own may not come back soon, and has no time for us to wait. */
+static bool is_late(const weir_remote *remote)
+{
+    return remote->polled ||
+           wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) &&
-        (remote->polled ||
-         wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
-        wr_session_tell(remote);
+    wr_progress more = untold(remote);
+    if (is_much(more) || (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+        tell(remote, more);
     }
 }
 
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
-    if (session->told == session->processed) {
+    if (session->told.count == session->processed.count) {
         session->untold_ns = wr_clock_ns();
     }
-    session->processed += count;
-    session->untold_bytes += bytes;
-    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||
-        session->untold_bytes >= WR_WINDOW_BYTES / 4) {
-        wr_session_tell(remote);
-    }
+    session->processed.count += count;
+    session->processed.bytes += bytes;
+    wr_transmit_mark(&remote->transmit, session->processed);
 }
 
 static void dispatch(weir_remote *remote, const wr_control_message *message,
