@@ -21,7 +21,7 @@
 #define WR_RETRY_MAX_MS 1000u
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
-#define WR_TELL_DELAY_MS 5u
+#define WR_TELL_DELAY_MS 25u
 
 struct wr_proxy {
     /* Set once. */
@@ -31,8 +31,8 @@ struct wr_proxy {
     wr_alarm *alarm; /* set under tx_lock */
 
     /* Any thread. */
-    _Atomic int state;  /* written by the loop */
-    _Atomic int64_t pid; /* written by the loop */
+    _Atomic int state;            /* written by the loop */
+    _Atomic int64_t pid;          /* written by the loop */
     _Atomic uint64_t redelivered; /* written by the loop */
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
@@ -43,7 +43,7 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
-    bool alarm_set;      /* when it rings, the loop writes what is gathered */
+    bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
@@ -54,7 +54,7 @@ struct wr_proxy {
     wr_watch *channel_watch;
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
-    wr_timer *timer; /* the next try, or the end of patience */
+    wr_timer *timer;      /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
@@ -73,7 +73,7 @@ struct wr_proxy {
     uint64_t told;            /* how many of them it knows of */
     uint64_t untold_bytes;    /* bytes of those that it does not know of */
     uint64_t redelivered_end; /* its messages below this number may have come before */
-    bool end_asked; /* the supervisor was told to end the process */
+    bool end_asked;           /* the supervisor was told to end the process */
     uint64_t stop_deadline_ns;
 
     /* Posted to the loop by any thread. */
