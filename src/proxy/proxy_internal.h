@@ -24,7 +24,7 @@
 #define WR_RETRY_MAX_MS 1000u
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
-#define WR_TELL_DELAY_MS 5u
+#define WR_TELL_DELAY_MS 25u
 
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
@@ -51,7 +51,7 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
-    bool alarm_set;      /* when it rings, the loop writes what is gathered */
+    bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 

@@ -177,9 +177,7 @@ void wr_intake_work(weir_remote *remote)
     if (!transmit.full) {
         deliver(remote);
     }
-    if (!remote->intake.pending) {
-        wr_session_tell_in_time(remote);
-    }
+    wr_session_tell_in_time(remote);
 }
 
 void wr_intake_drain(weir_remote *remote)
