@@ -250,7 +250,8 @@ size_t wr_node_run(wr_node *node)
     return run_and_settle(node);
 }
 
-/* Run an idle node on the publisher's thread. False: it is not idle. */
+/* Run an idle node on the publisher's thread. False: it is not idle. (Proved for small cases by
+ * tests/model/publisher_run.pml.) */
 static bool run_here(wr_node *node)
 {
     int idle = WR_NODE_IDLE;
