@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Rate: lets so many events pass in each second, and counts those that are over. For log lines whose
- * number somebody else decides.
+ * Rate: lets so many events pass in each second, and counts those that are over. For log lines
+ * whose number somebody else decides.
  */
 #ifndef WR_BASE_RATE_H
 #define WR_BASE_RATE_H

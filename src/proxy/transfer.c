@@ -20,8 +20,8 @@
 /* A run of so many messages is written at once; smaller ones are gathered for so long. */
 #define GATHERED_ENOUGH 16u
 #define GATHER_NS 50000u
-/* How long what a lost remote module left in the socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
+ * on writing would keep the loop for ever. */
 #define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
@@ -217,8 +217,8 @@ weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
     bool go_on = stuck && !wr_window_full(&proxy->window);
     proxy->ack_waits = proxy->ack_waits && !go_on;
     wr_mutex_unlock(&proxy->tx_lock);
-    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this nobody
-     * watches the socket any more. */
+    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
+     * nobody watches the socket any more. */
     if (go_on && wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }

@@ -143,7 +143,8 @@ static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     if (remote->session.ending) {
-        drop_batch(intake); /* there is no module any more; what comes is only read to see the end */
+        drop_batch(
+            intake); /* there is no module any more; what comes is only read to see the end */
     }
     if (!remote->started || intake->count == 0) {
         return;
