@@ -15,8 +15,6 @@
 
 /* Control messages that are read before the other sockets have their turn. */
 #define CONTROL_BATCH 64u
-/* Log lines about those that are ignored: a remote decides how many there are. */
-#define IGNORED_PER_SECOND 1u
 
 static void retry_later(wr_proxy *proxy)
 {
@@ -37,8 +35,8 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
- * is one; it may have said goodbye, or that the module failed. */
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if
+ * there is one; it may have said goodbye, or that the module failed. */
 static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
@@ -62,13 +60,13 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 {
     const char *at = proxy->options.control_path;
     if (goodbye) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
     } else if (state == WR_PROXY_RUNNING) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
     } else if (!proxy->trouble_logged) {
         proxy->trouble_logged = true;
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s",
-               at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s", at,
+                     reason);
     }
 }
 
@@ -125,8 +123,8 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         return true;
     }
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
+                     wr_control_type_name(message->type), weir_err_text(err));
     }
     return err == WEIR_OK;
 }
@@ -227,6 +225,12 @@ static void attach(wr_proxy *proxy)
     }
 }
 
+static void begin_attach(wr_proxy *proxy)
+{
+    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
     uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
@@ -248,8 +252,8 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-               (unsigned long long)(extension->position.first - proxy->received));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
+                     (unsigned long long)(extension->position.first - proxy->received));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -276,8 +280,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "%llu messages are sent again",
-               (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
+                     (unsigned long long)again);
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;
@@ -301,8 +305,8 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
         return; /* the answer to a create that was sent again */
     }
     if (!wr_protocol_agree(extension, &error)) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
-               wr_error_text(&error));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+                     wr_error_text(&error));
         wr_timer_clear(proxy->timer);
         be_refused(proxy);
         return;
@@ -312,33 +316,42 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
     }
     set_peer_limit(proxy, extension);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
-    proxy->attach_deadline_ns =
-        wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
-    attach(proxy);
+    wr_timer_clear(proxy->timer);
+    if (proxy->start_wanted) {
+        begin_attach(proxy);
+    } /* else its links are still to be made, and what it sends would go nowhere */
+}
+
+void wr_proxy_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && proxy->channel == NULL) {
+        begin_attach(proxy);
+    } else {
+        wr_proxy_send_start(proxy);
+    }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
 {
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
-    const char *name = proxy->node->name;
     wr_proxy_close_channel(proxy);
     wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
     switch (reply->status) {
     case WR_REPLY_CONNECTION_ERROR:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not open its message channel: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR,
+                     "the remote module could not open its message channel: %s", reason);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
         return;
     case WR_REPLY_MODULE_FAILED:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+                     reason);
         break;
     default:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)", reply->status,
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
+                     reply->status, reason);
         break;
     }
     be_refused(proxy);
@@ -361,8 +374,8 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool attached = state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING ||
-                    state == WR_PROXY_ENDING;
+    bool attached =
+        state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
     if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
@@ -385,8 +398,8 @@ void wr_proxy_tell(void *arg)
     }
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
-                                                             .count = proxy->received});
+    (void)wr_proxy_send_control(
+        proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = proxy->received});
 }
 
 void wr_proxy_tell_soon(wr_proxy *proxy)
@@ -397,19 +410,6 @@ void wr_proxy_tell_soon(wr_proxy *proxy)
     }
 }
 
-static void log_ignored(wr_proxy *proxy, const char *what)
-{
-    if (!wr_rate_pass(&proxy->ignored, IGNORED_PER_SECOND, wr_clock_ns())) {
-        return;
-    }
-    uint64_t more = wr_rate_take_held(&proxy->ignored);
-    if (more > 0) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored %llu more control messages",
-               (unsigned long long)more);
-    }
-    wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", what);
-}
-
 /* False: the connection is gone. */
 static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
@@ -418,7 +418,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        log_ignored(proxy, error.text);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
     } else if (err != WEIR_OK) {
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
@@ -428,7 +428,8 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
         wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
-        log_ignored(proxy, wr_control_type_name(message.type));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
+                     wr_control_type_name(message.type));
     }
     return proxy->control != NULL;
 }
@@ -518,19 +519,19 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
     }
     proxy->waiting_logged = true;
     if (normal) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
-               proxy->options.control_path);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
+                     proxy->options.control_path);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
-               proxy->options.control_path, wr_error_text(error));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
+                     proxy->options.control_path, wr_error_text(error));
     }
 }
 
 bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    return proxy->control == NULL && (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED ||
-                                      state == WR_PROXY_ENDED);
+    return proxy->control == NULL &&
+           (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
 }
 
 void wr_proxy_try_connect(wr_proxy *proxy)

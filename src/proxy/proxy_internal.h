@@ -8,13 +8,14 @@
 
 #include <stddef.h>
 
-#include "base/rate.h"
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 #include "proxy/proxy.h"
 
@@ -36,8 +37,8 @@ struct wr_proxy {
     wr_alarm *alarm; /* set under tx_lock */
 
     /* Any thread. */
-    _Atomic int state;  /* written by the loop */
-    _Atomic int64_t pid; /* written by the loop */
+    _Atomic int state;            /* written by the loop */
+    _Atomic int64_t pid;          /* written by the loop */
     _Atomic uint64_t redelivered; /* written by the loop */
     _Atomic uint64_t restarts;    /* written by the loop */
     _Atomic uint64_t hangs;       /* written by the loop */
@@ -56,32 +57,32 @@ struct wr_proxy {
 
     /* The loop only. */
     wr_sp_stream *control;
-    wr_rate ignored; /* control messages that make no sense: their log lines */
     wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
-    wr_timer *timer; /* the next try, or the end of patience */
+    wr_timer *timer;      /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count; /* names fresh message channels */
-    char *message_path;    /* of this create */
-    bool waiting_logged;   /* once for each time of waiting */
-    bool trouble_logged;   /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count;  /* names fresh message channels */
+    char *message_path;     /* of this create */
+    bool waiting_logged;    /* once for each time of waiting */
+    wr_log_limit log_limit; /* of wr_proxy_log */
+    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
-    wr_id session;            /* ours, from create on */
-    wr_id instance;           /* of the remote that we last talked with */
-    uint32_t features;        /* agreed with it: WR_FEATURE_... */
-    uint64_t received;        /* its messages that the broker has accepted */
-    uint64_t told;            /* how many of them it knows of */
-    uint64_t untold_bytes;    /* bytes of those that it does not know of */
-    uint64_t redelivered_end; /* its messages below this number may have come before */
-    bool end_asked; /* the supervisor was told to end the process */
+    wr_id session;             /* ours, from create on */
+    wr_id instance;            /* of the remote that we last talked with */
+    uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    uint64_t received;         /* its messages that the broker has accepted */
+    uint64_t told;             /* how many of them it knows of */
+    uint64_t untold_bytes;     /* bytes of those that it does not know of */
+    uint64_t redelivered_end;  /* its messages below this number may have come before */
+    bool end_asked;            /* the supervisor was told to end the process */
     const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
     uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
     wr_stack_dump *stack_dump; /* under way; the process is ended after it */
@@ -118,6 +119,10 @@ struct wr_proxy {
 /* proxy.c: on the loop. */
 void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 
+/* The loop: a line that the remote module's side causes, as often as it likes. */
+#define wr_proxy_log(proxy, level, ...)                                                            \
+    wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__)
+
 /* connect.c: on the loop. */
 /* Nobody is connected, and who comes to the control id is welcome: where the launched process is
  * not started again, that may be one that somebody starts by hand. */
@@ -132,6 +137,8 @@ void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
 /* A path that we made up may still name the socket of a remote module that was killed. */
 void wr_proxy_forget_message_path(wr_proxy *proxy);
+/* All links exist: connect the message channel if that had to wait, or send start. */
+void wr_proxy_go_on(wr_proxy *proxy);
 /* Send start if all is there and it was not sent. */
 void wr_proxy_send_start(wr_proxy *proxy);
 

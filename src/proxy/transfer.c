@@ -263,8 +263,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     }
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
     if (published != WEIR_OK) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
-               weir_err_text(published));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
+                     weir_err_text(published));
     }
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
@@ -290,8 +290,8 @@ static void on_greeted(wr_proxy *proxy)
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);
-    wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
-           proxy->options.control_path);
+    wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
+                 proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
     wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {

@@ -70,10 +70,10 @@ static bool has_room(const wr_intake *intake)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway closed the message channel");
+        wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway closed the message channel");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the message channel failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "the message channel failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -216,11 +216,11 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_intake *intake = &remote->intake;
     weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a message channel: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a message channel: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway opened the message channel");
+    wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway opened the message channel");
     intake->pending = true;
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
@@ -248,8 +248,8 @@ void wr_intake_accept(weir_remote *remote)
         return;
     }
     if (has_live_peer(remote)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the message channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the message channel is turned away");
         wr_stream_close(stream);
         return;
     }

@@ -21,8 +21,6 @@
 #define WAIT_FOREVER (-1)
 /* How long accepting pauses when the system cannot give us another descriptor. */
 #define ACCEPT_PAUSE_MS 100
-/* Log lines about refused connections: somebody else decides how many there are. */
-#define REFUSED_PER_SECOND 1u
 
 static weir_err publish(weir_host *host, weir_message *msg, bool wait)
 {
@@ -95,26 +93,13 @@ static weir_err watch_all(weir_remote *remote)
 
 /* Accepting */
 
-static void log_refused(weir_remote *remote, const wr_error *error)
-{
-    if (!wr_rate_pass(&remote->refused, REFUSED_PER_SECOND, wr_clock_ns())) {
-        return;
-    }
-    uint64_t more = wr_rate_take_held(&remote->refused);
-    if (more > 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "%llu more connections were refused",
-               (unsigned long long)more);
-    }
-    wr_log(remote->control_id, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(error));
-}
-
 static bool is_welcome(weir_remote *remote, const wr_stream *stream)
 {
     wr_error error = {.code = WEIR_OK};
     if (wr_peer_check(stream, &remote->allowed, &error) == WEIR_OK) {
         return true;
     }
-    log_refused(remote, &error);
+    wr_remote_log(remote, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(&error));
     return false;
 }
 
@@ -122,8 +107,8 @@ static bool is_welcome(weir_remote *remote, const wr_stream *stream)
 static void pause_accepting(weir_remote *remote, weir_err err)
 {
     if (!remote->accept_failed) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
+                      weir_err_text(err));
     }
     remote->accept_failed = true;
     remote->accept_paused = true;

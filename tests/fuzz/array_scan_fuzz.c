@@ -12,8 +12,7 @@
 #include <jansson.h>
 
 #include "../../modules/logger/array_scan.c" /* a module is no library that a program links */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "json_mutate.h"
 
 static void must(bool so)
 {
@@ -71,4 +70,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     json_decref(json);
     return 0;
+}
+
+/* Half of the mutations keep it JSON behind its first byte, which says where to cut. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+    fuzz_random random = fuzz_random_from(seed);
+    size_t changed = 0;
+    if (size > 1 && fuzz_one_in(&random, 2)) {
+        changed = fuzz_mutate_json(data + 1, size - 1, max_size - 1, &random);
+    }
+    return changed != 0 ? changed + 1 : LLVMFuzzerMutate(data, size, max_size);
 }
