@@ -22,8 +22,8 @@
 #define GATHER_NS 50000u
 #define ALARM_NS 100000u
 #define ALARM_BUSY_NS 500000u
-/* How long what a lost remote module left in the socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
+ * on writing would keep the loop for ever. */
 #define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
