@@ -40,8 +40,8 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if there
- * is one; it may have said goodbye, or that the module failed. */
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if
+ * there is one; it may have said goodbye, or that the module failed. */
 static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
@@ -488,8 +488,8 @@ void wr_proxy_try_connect(void *arg)
 static void give_up_waiting(wr_proxy *proxy)
 {
     bool destroyed = proxy->destroy_sent || proxy->control == NULL;
-    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
-                                                       .type = WR_CONTROL_DESTROY})) {
+    if (!destroyed &&
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY})) {
         proxy->destroy_sent = true;
         wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
     } else {

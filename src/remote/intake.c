@@ -100,7 +100,7 @@ static void deliver_batch(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     if (remote->session.ending) {
-        drop_batch(intake); /* there is no module any more; what comes is only read to see the end */
+        drop_batch(intake); /* the module is gone: what comes is read to see the end of it */
     }
     if (!remote->started || intake->count == 0) {
         return;

@@ -103,10 +103,11 @@ void wr_session_try_end(weir_remote *remote)
         return;
     }
     if (state.waiting > 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "the module is gone, and %zu messages that it published could not be sent: the gateway "
-               "%s",
-               state.waiting, state.lost ? "is not connected" : "takes no more");
+        wr_log(
+            remote->control_id, WEIR_LOG_WARN,
+            "the module is gone, and %zu messages that it published could not be sent: the gateway "
+            "%s",
+            state.waiting, state.lost ? "is not connected" : "takes no more");
     }
     end(remote);
 }
@@ -221,8 +222,7 @@ static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
     bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused &&
-           session->create_size == frame->size &&
+    return session->create_image != NULL && unused && session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
 
@@ -315,7 +315,8 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 {
     wr_error error = {.code = WEIR_OK};
     if (resumed) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
+        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s",
+               create->uri);
         return true;
     }
     if (create_module(remote, create, &error) != WEIR_OK) {
@@ -442,9 +443,8 @@ void wr_session_tell(weir_remote *remote)
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) &&
-        (remote->polled ||
-         wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
+    if (wr_session_owes(remote) && (remote->polled || wr_clock_ns() - remote->session.untold_ns >=
+                                                          WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
         wr_session_tell(remote);
     }
 }

@@ -24,8 +24,8 @@
 #include "platform/thread.h"
 #include "weir/message.h"
 
-/* A publisher on a thread of its own writes at once unless it did so this short a time ago; then the
- * running thread is woken and writes what has come together meanwhile. */
+/* A publisher on a thread of its own writes at once unless it did so this short a time ago; then
+ * the running thread is woken and writes what has come together meanwhile. */
 #define WR_TRANSMIT_GATHER_NS 50000u
 
 /* Where publishers wait: messages and bytes that are queued and not yet given to the channel. A
@@ -50,10 +50,10 @@ typedef struct wr_transmit {
 } wr_transmit;
 
 typedef struct wr_transmit_state {
-    bool blocked; /* call wr_transmit_drain when the channel can be written */
-    bool full;    /* do not let the module publish more */
-    bool lost;    /* there is no channel, or writing to it failed */
-    bool settled; /* all that was published is written: the peer gets it even if we die now */
+    bool blocked;   /* call wr_transmit_drain when the channel can be written */
+    bool full;      /* do not let the module publish more */
+    bool lost;      /* there is no channel, or writing to it failed */
+    bool settled;   /* all that was published is written: the peer gets it even if we die now */
     size_t waiting; /* messages that are not written */
 } wr_transmit_state;
 

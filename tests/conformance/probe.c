@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The module that the conformance tests run in every way that there is (probe.h says what it can do).
+ * The module that the conformance tests run in every way that there is (probe.h says what it can
+ * do).
  *
  * PROBE_MANY: by receive_many. PROBE_SOURCE: it receives nothing. PROBE_BLOCKING: with that flag.
  */
