@@ -19,9 +19,12 @@ typedef struct wr_buffer {
     size_t size;
     size_t capacity;
     bool failed; /* out of memory, or over a limit */
+    bool lent;   /* data is not the buffer's */
 } wr_buffer;
 
-#define WR_BUFFER_INIT {NULL, 0, 0, false}
+#define WR_BUFFER_INIT {NULL, 0, 0, false, false}
+/* Begins with the caller's array of char, which lives longer: what fits there needs no memory. */
+#define WR_BUFFER_ON(array) {(array), 0, sizeof(array), false, true}
 
 WR_SHARED void wr_buffer_deinit(wr_buffer *buffer);
 WR_SHARED void wr_buffer_append(wr_buffer *buffer, const void *data, size_t size);

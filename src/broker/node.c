@@ -97,6 +97,7 @@ void wr_node_unref(wr_node *node)
         node->consumer->release(node->self);
     }
     fanout_free(atomic_load(&node->out));
+    free(node->spare_out); /* it has no references */
     free(node->rest);
     free(node->name);
     wr_cond_deinit(&node->changed);
@@ -186,6 +187,15 @@ static void reader_leave(wr_node *node, unsigned slot)
     if (atomic_fetch_sub(&node->readers[slot], 1) == 1) {
         wr_node_signal(node);
     }
+}
+
+bool wr_node_has_sinks(wr_node *node)
+{
+    unsigned slot = reader_enter(node);
+    const wr_fanout *out = atomic_load(&node->out);
+    bool has = out != NULL && out->count > 0;
+    reader_leave(node, slot);
+    return has;
 }
 
 /* Keeps the first error, serves every link. */

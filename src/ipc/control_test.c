@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "ipc/control.h"
+#include "ipc/protocol.h"
 
 /* clang-format off */
 static const uint8_t plain_create[] = {
@@ -377,6 +378,51 @@ static void types_have_names(void **state)
     assert_string_equal("unknown", wr_control_type_name((wr_control_type)9));
 }
 
+static void protocol_range_is_carried_and_checked(void **state)
+{
+    (void)state;
+    wr_control_message reply = {.type = WR_CONTROL_REPLY,
+                                .extension = {.present = true, .protocol = {2, 0xffff}}};
+    wr_control_message back = {0};
+    wr_buffer image = WR_BUFFER_INIT;
+    assert_int_equal(wr_control_encode(&reply, &image), WEIR_OK);
+    assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL), WEIR_OK);
+    assert_int_equal(back.extension.protocol.first, 2);
+    assert_int_equal(back.extension.protocol.last, 0xffff);
+    wr_buffer_deinit(&image);
+
+    static const wr_protocol_range wrong[] = {{0, 1}, {2, 1}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        reply.extension.protocol = wrong[i];
+        assert_int_equal(wr_control_encode(&reply, &image), WEIR_OK);
+        assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL),
+                         WEIR_ERR_PROTOCOL);
+        wr_buffer_deinit(&image);
+    }
+}
+
+static void one_protocol_version_in_common_is_enough(void **state)
+{
+    (void)state;
+    static const struct {
+        bool present;
+        wr_protocol_range range;
+        bool agreed;
+    } rows[] = {
+        {false, {0, 0}, true},
+        {true, {0, 0}, true},
+        {true, {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST}, true},
+        {true, {WR_PROTOCOL_LAST, WR_PROTOCOL_LAST + 1}, true},
+        {true, {WR_PROTOCOL_LAST + 1, WR_PROTOCOL_LAST + 2}, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        wr_extension peer = {.present = rows[i].present, .protocol = rows[i].range};
+        wr_error error = {.code = WEIR_OK};
+        assert_int_equal(wr_protocol_agree(&peer, &error), rows[i].agreed);
+        assert_int_equal(error.code, rows[i].agreed ? WEIR_OK : WEIR_ERR_UNSUPPORTED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +444,8 @@ int main(void)
         cmocka_unit_test(message_over_the_limit_is_not_encoded),
         cmocka_unit_test(incomplete_message_is_not_encoded),
         cmocka_unit_test(types_have_names),
+        cmocka_unit_test(protocol_range_is_carried_and_checked),
+        cmocka_unit_test(one_protocol_version_in_common_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

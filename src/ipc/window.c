@@ -29,7 +29,7 @@ static weir_err grow(wr_window *window)
     if (grown.ring == NULL) {
         return WEIR_ERR_MEMORY;
     }
-    for (uint64_t n = window->base; n < window->end; n++) {
+    for (uint64_t n = window->kept; n < window->end; n++) {
         *place(&grown, n) = *place(window, n);
     }
     free(window->ring);
@@ -38,12 +38,18 @@ static weir_err grow(wr_window *window)
     return WEIR_OK;
 }
 
-/* Give up the oldest, which was sent. */
+/* Release the oldest that counts; give up what need not be remembered any more. */
 static void release_oldest(wr_window *window)
 {
-    weir_message *msg = *place(window, window->base++);
-    window->bytes -= image_size(msg);
-    weir_message_unref(msg);
+    uint64_t size = image_size(*place(window, window->base++));
+    window->bytes -= size;
+    window->bytes_kept += size;
+    while (window->base - window->kept > window->keep_last ||
+           window->bytes_kept > WR_WINDOW_KEPT_BYTES) {
+        weir_message *msg = *place(window, window->kept++);
+        window->bytes_kept -= image_size(msg);
+        weir_message_unref(msg);
+    }
 }
 
 static void release_up_to(wr_window *window, unsigned count)
@@ -64,7 +70,7 @@ void wr_window_release(wr_window *window)
 weir_err wr_window_put(wr_window *window, weir_message *msg)
 {
     release_up_to(window, RELEASED_PER_PUT);
-    if (window->end - window->base == window->capacity) {
+    if (window->end - window->kept == window->capacity) {
         weir_err err = grow(window);
         if (err != WEIR_OK) {
             return err;
@@ -113,7 +119,8 @@ void wr_window_drop(wr_window *window)
 
 bool wr_window_full(const wr_window *window)
 {
-    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES || window->bytes >= WR_WINDOW_BYTES;
+    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
+           window->bytes >= WR_WINDOW_BYTES;
 }
 
 uint64_t wr_window_waiting(const wr_window *window)
@@ -144,9 +151,25 @@ void wr_window_rewind(wr_window *window, bool keep)
     window->keep = keep;
 }
 
+size_t wr_window_given_count(const wr_window *window)
+{
+    return (size_t)(window->next - window->kept);
+}
+
+void wr_window_get_given(const wr_window *window, wr_window_given *out)
+{
+    for (uint64_t n = window->kept; n < window->next; n++) {
+        *out++ = (wr_window_given){
+            .msg = weir_message_ref(*place(window, n)),
+            .number = n,
+            .acknowledged = n < window->acknowledged,
+        };
+    }
+}
+
 void wr_window_deinit(wr_window *window)
 {
-    for (uint64_t n = window->base; n < window->end; n++) {
+    for (uint64_t n = window->kept; n < window->end; n++) {
         weir_message_unref(*place(window, n));
     }
     free(window->ring);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's control channel and state machine (table in proxy.h). All on the loop.
+ * The proxy's control channel. All on the loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,24 +8,15 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
+#include "platform/file.h"
 #include "proxy/proxy_internal.h"
-
-void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state)
-{
-    atomic_store(&proxy->state, (int)state);
-}
 
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
     proxy->retry_ms = proxy->retry_ms * 2 > WR_RETRY_MAX_MS ? WR_RETRY_MAX_MS : proxy->retry_ms * 2;
-}
-
-static void fail(wr_proxy *proxy, const char *what, const char *reason)
-{
-    wr_log(proxy->node->name, WEIR_LOG_ERROR, "%s: %s", what, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_FAILED);
 }
 
 void wr_proxy_disconnect(wr_proxy *proxy)
@@ -38,6 +29,7 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     proxy->control = NULL;
     proxy->start_sent = false;
     wr_timer_clear(proxy->timer);
+    wr_proxy_end_heartbeat(proxy);
 }
 
 /* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if
@@ -92,12 +84,17 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     }
     wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_LOST);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
         return;
     }
-    log_loss(proxy, state, goodbye, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_WAITING);
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
+    if (reason != NULL) {
+        log_loss(proxy, state, goodbye, reason);
+    }
     retry_later(proxy);
 }
 
@@ -108,7 +105,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
@@ -138,18 +136,31 @@ void wr_proxy_send_start(wr_proxy *proxy)
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
 }
 
+void wr_proxy_forget_message_path(wr_proxy *proxy)
+{
+    if (proxy->message_path != NULL && proxy->options.message_path == NULL) {
+        wr_file_remove(proxy->message_path);
+    }
+    free(proxy->message_path);
+    proxy->message_path = NULL;
+}
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     if (proxy->options.message_path != NULL) {
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
     }
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }
@@ -173,6 +184,7 @@ static void send_create(wr_proxy *proxy)
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
                       .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
                       .window = WR_WINDOW_MESSAGES,
+                      .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
                       .instance = proxy->instance},
     };
@@ -193,7 +205,6 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
-    wr_proxy_set_state(proxy, WR_PROXY_CREATING);
     send_create(proxy);
 }
 
@@ -267,16 +278,35 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     return true;
 }
 
+/* It will not serve us: a process of ours is started again by its policy, of another we wait for a
+ * change. */
+static void be_refused(wr_proxy *proxy)
+{
+    if (proxy->supervisor != NULL) {
+        wr_proxy_give_up(proxy, "it could not create or start its module");
+    } else {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+    }
+}
+
 static void on_created(wr_proxy *proxy, const wr_extension *extension)
 {
+    wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    if (!wr_protocol_agree(extension, &error)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+               wr_error_text(&error));
+        wr_timer_clear(proxy->timer);
+        be_refused(proxy);
+        return;
     }
     if (!agree(proxy, extension)) {
         return;
     }
     set_peer_limit(proxy, extension);
-    wr_proxy_set_state(proxy, WR_PROXY_ATTACHING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
     proxy->attach_deadline_ns =
         wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
     attach(proxy);
@@ -286,28 +316,38 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
 {
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
+    const char *name = proxy->node->name;
     wr_proxy_close_channel(proxy);
+    wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
-    if (reply->status == WR_REPLY_CONNECTION_ERROR) {
-        fail(proxy, "the remote module could not open its message channel", reason);
+    switch (reply->status) {
+    case WR_REPLY_CONNECTION_ERROR:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module could not open its message channel: %s",
+               reason);
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
-    } else if (reply->status == WR_REPLY_MODULE_FAILED) {
-        fail(proxy, "the remote module could not be created or started", reason);
-    } else {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
-               reply->status, reason);
-        wr_proxy_set_state(proxy, WR_PROXY_FAILED);
+        return;
+    case WR_REPLY_MODULE_FAILED:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+               reason);
+        break;
+    default:
+        wr_log(name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)", reply->status,
+               reason);
+        break;
     }
+    be_refused(proxy);
 }
 
 static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 {
-    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool over = state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING || state == WR_PROXY_FAILED;
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
         on_created(proxy, &reply->extension);
-    } else if (!stopping) {
+    } else if (!over) {
         on_failed(proxy, reply);
     }
 }
@@ -316,8 +356,9 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    if ((state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING) &&
-        wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
+    bool attached = state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING ||
+                    state == WR_PROXY_ENDING;
+    if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
@@ -356,6 +397,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
     wr_error error = {.code = WEIR_OK};
     wr_control_message message;
+    wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
@@ -365,6 +407,8 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
         on_reply(proxy, &message);
     } else if (message.type == WR_CONTROL_ACKNOWLEDGE) {
         on_acknowledge(proxy, message.count);
+    } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
+        wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
         wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
                wr_control_type_name(message.type));
@@ -388,6 +432,7 @@ static void read_control(wr_proxy *proxy)
         return;
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
     }
 }
@@ -403,21 +448,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-static weir_err check_peer(wr_stream *stream, wr_error *error)
-{
-    uint32_t user;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "cannot tell whose process it is");
-    }
-    if (user != 0 && user != wr_process_user()) {
-        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
-                                                    "processes and root's are accepted",
-                            user);
-    }
-    return WEIR_OK;
-}
-
 static weir_err open_control(wr_proxy *proxy, wr_error *error)
 {
     wr_stream *stream;
@@ -425,7 +455,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = check_peer(stream, error);
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -465,21 +495,30 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
     }
 }
 
-void wr_proxy_try_connect(void *arg)
+bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
-    wr_proxy *proxy = arg;
-    if (wr_proxy_get_state(proxy) != WR_PROXY_WAITING) {
-        return;
-    }
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    return proxy->control == NULL && (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED ||
+                                      state == WR_PROXY_ENDED);
+}
+
+void wr_proxy_try_connect(wr_proxy *proxy)
+{
     wr_error error = {.code = WEIR_OK};
     weir_err err = open_control(proxy, &error);
-    if (err != WEIR_OK) {
+    if (err != WEIR_OK && wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
         log_waiting(proxy, err, &error);
         retry_later(proxy);
         return;
     }
+    if (err != WEIR_OK) { /* who bound the socket may not listen yet */
+        if (proxy->retry_ms < WR_RETRY_MAX_MS) {
+            retry_later(proxy);
+        }
+        return;
+    }
     proxy->waiting_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_CONNECTING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
@@ -502,9 +541,6 @@ void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     switch (wr_proxy_get_state(proxy)) {
-    case WR_PROXY_WAITING:
-        wr_proxy_try_connect(proxy);
-        break;
     case WR_PROXY_CONNECTING:
         wr_proxy_lose(proxy, "no greeting came");
         break;
@@ -519,13 +555,27 @@ void wr_proxy_on_timer(void *arg)
         }
         break;
     case WR_PROXY_FAILED:
-        begin_create(proxy);
+        if (proxy->control != NULL) {
+            wr_proxy_pass(proxy, WR_PROXY_EVENT_RETRIED);
+            begin_create(proxy);
+            break;
+        }
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_WAITING:
+    case WR_PROXY_ENDED:
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_BACKING_OFF:
+        wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
         give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
+    case WR_PROXY_ENDING:
     case WR_PROXY_STOPPED:
+    case WR_PROXY_STATE_COUNT:
         break;
     }
 }

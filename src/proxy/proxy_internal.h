@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's inside, shared by proxy.c (life cycle), connect.c (control channel and state machine)
- * and transfer.c (messages, both ways).
+ * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (control channel), life.c
+ * (the launched process), heartbeat.c and transfer.c (messages, both ways).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -11,6 +11,7 @@
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
+#include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
 #include "platform/thread.h"
@@ -37,6 +38,8 @@ struct wr_proxy {
     _Atomic int state;  /* written by the loop */
     _Atomic int64_t pid; /* written by the loop */
     _Atomic uint64_t redelivered; /* written by the loop */
+    _Atomic uint64_t restarts;    /* written by the loop */
+    _Atomic uint64_t hangs;       /* written by the loop */
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
@@ -77,12 +80,28 @@ struct wr_proxy {
     uint64_t untold_bytes;    /* bytes of those that it does not know of */
     uint64_t redelivered_end; /* its messages below this number may have come before */
     bool end_asked; /* the supervisor was told to end the process */
+    const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
+    uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
+    wr_stack_dump *stack_dump; /* under way; the process is ended after it */
+    bool restart_ordered;      /* it is launched anew when it has ended */
+    uint64_t running_since_ns; /* of this process; 0: it was never in service */
+    wr_restart restart;
+
+    /* The loop only: heartbeats. */
+    wr_timer *heartbeat_timer;
+    uint64_t tick_ns;     /* when it was last set */
+    uint64_t heard_ns;    /* the last sign of life */
+    uint64_t beat_number; /* of the last heartbeat sent */
+    bool beat_asked;      /* it is not answered yet */
+    bool silent;          /* found to hang */
+
     uint64_t stop_deadline_ns;
 
     /* Posted to the loop by any thread. */
     wr_task begin_task;
     wr_task start_task;
     wr_task stop_task;
+    wr_task restart_task;
     wr_task write_task; /* watch until the socket can be written */
     wr_task free_task;  /* the node is gone */
     wr_task read_task;  /* go on reading: room again, or more in the buffer */
@@ -93,19 +112,47 @@ struct wr_proxy {
     bool stopped;
 };
 
+/* proxy.c: on the loop. */
+void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
+
 /* connect.c: on the loop. */
-void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state);
-void wr_proxy_try_connect(void *proxy);
+/* Nobody is connected, and who comes to the control id is welcome: where the launched process is
+ * not started again, that may be one that somebody starts by hand. */
+bool wr_proxy_may_connect(const wr_proxy *proxy);
+void wr_proxy_try_connect(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
+/* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
 void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* A path that we made up may still name the socket of a remote module that was killed. */
+void wr_proxy_forget_message_path(wr_proxy *proxy);
 /* Send start if all is there and it was not sent. */
 void wr_proxy_send_start(wr_proxy *proxy);
 
 /* proxy.c: on the loop, while stopping: something has ended; go on to the next step. */
 void wr_proxy_continue_stop(wr_proxy *proxy);
+
+/* life.c: on the loop, launched processes only. */
+void wr_proxy_launch(wr_proxy *proxy);
+void wr_proxy_launch_again(wr_proxy *proxy);
+/* End the process: now, or, where it was asked to by destroy, after its grace period. */
+void wr_proxy_end_process(wr_proxy *proxy, bool asked);
+/* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */
+void wr_proxy_give_up(wr_proxy *proxy, const char *why);
+/* The same for one that hangs; its stacks are logged first. */
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
+void wr_proxy_on_restart_task(wr_task *task);
+
+/* heartbeat.c: on the loop. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
+/* From running to the end of the connection. */
+void wr_proxy_begin_heartbeat(wr_proxy *proxy);
+void wr_proxy_end_heartbeat(wr_proxy *proxy);
+/* A control message came. */
+void wr_proxy_heard(wr_proxy *proxy);
+void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;

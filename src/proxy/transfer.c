@@ -150,6 +150,7 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_mutex_lock(&proxy->tx_lock);
+    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
     proxy->ack_waits = false;
     wr_mutex_unlock(&proxy->tx_lock);
@@ -284,7 +285,9 @@ static void on_greeted(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
     proxy->retry_ms = 1;
     proxy->trouble_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_RUNNING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
+    proxy->running_since_ns = wr_clock_ns();
+    wr_proxy_begin_heartbeat(proxy);
     wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
            proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
@@ -307,6 +310,10 @@ static void read_channel(wr_proxy *proxy)
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
+    }
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
+        /* What comes behind it must not be taken for it, and acknowledged. */
+        wr_proxy_close_channel(proxy);
     }
     if (err != WEIR_OK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"
@@ -372,6 +379,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_stream *stream;
     weir_err err = wr_stream_connect(proxy->message_path, &stream, error);
     if (err != WEIR_OK) {
+        return err;
+    }
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err != WEIR_OK) {
+        wr_stream_close(stream);
         return err;
     }
     wr_waitable waitable = wr_stream_waitable(stream);

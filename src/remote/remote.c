@@ -15,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/random.h"
+#include "platform/user.h"
 #include "remote/remote_internal.h"
 
 #define WAIT_FOREVER (-1)
@@ -71,7 +72,9 @@ static weir_err watch_connections(weir_remote *remote)
     weir_err err = WEIR_OK;
     wr_sp_stream *control = remote->session.stream;
     if (control != NULL) {
-        unsigned events = WR_POLL_READ | (wr_sp_unsent(control) > 0 ? WR_POLL_WRITE : 0);
+        /* Before the peer's greeting nothing can be sent, however writable the socket is. */
+        bool waits = wr_sp_greeted(control) && wr_sp_unsent(control) > 0;
+        unsigned events = WR_POLL_READ | (waits ? WR_POLL_WRITE : 0);
         err = watch(remote, WR_SOURCE_CONTROL, wr_stream_waitable(wr_sp_inner(control)), events);
     }
     wr_channel *channel = remote->intake.channel;
@@ -92,22 +95,12 @@ static weir_err watch_all(weir_remote *remote)
 
 static bool is_welcome(const weir_remote *remote, const wr_stream *stream)
 {
-    uint32_t user = 0;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err == WEIR_ERR_UNSUPPORTED) {
-        return true; /* then the socket's access rights are all there is */
+    wr_error error = {.code = WEIR_OK};
+    if (wr_peer_check(stream, &remote->allowed, &error) == WEIR_OK) {
+        return true;
     }
-    if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a connection is refused, its user cannot be told: %s", weir_err_text(err));
-        return false;
-    }
-    if (user != 0 && user != wr_process_user()) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "a connection of user %lu is refused",
-               (unsigned long)user);
-        return false;
-    }
-    return true;
+    wr_log(remote->control_id, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(&error));
+    return false;
 }
 
 /* Out of descriptors, say: the connection stays in the listener's queue. One line per such time. */
@@ -354,6 +347,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     }
     weir_remote *remote = calloc(1, sizeof(*remote));
     if (remote == NULL) {
+        wr_log(control_id, WEIR_LOG_ERROR, "cannot attach: %s", weir_err_text(WEIR_ERR_MEMORY));
         return WEIR_ERR_MEMORY;
     }
     wr_error error = {.code = WEIR_OK};
@@ -396,6 +390,38 @@ void weir_remote_detach(weir_remote *remote)
     }
     free(remote->control_id);
     free(remote);
+}
+
+static weir_err allow(weir_remote *remote, const char *name, wr_error *error)
+{
+    wr_user user;
+    weir_err err = wr_user_find(name, &user, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    err = wr_users_add(&remote->allowed, user.id);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "at most %u users can be allowed", WR_USERS_MAX);
+    }
+    return wr_listener_share(remote->session.listener, error);
+}
+
+weir_err weir_remote_allow_user(weir_remote *remote, const char *user)
+{
+    if (user == NULL) {
+        return WEIR_ERR_INVALID;
+    }
+    if (!take_running(remote)) {
+        return WEIR_ERR_STATE;
+    }
+    wr_error error = {.code = WEIR_OK};
+    weir_err err = allow(remote, user, &error);
+    put_running(remote);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot allow the user '%s': %s", user,
+               wr_error_text(&error));
+    }
+    return err;
 }
 
 bool weir_remote_launched(const weir_remote *remote)

@@ -17,8 +17,10 @@
 #include "base/error.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
+#include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
 #include "remote/transmit.h"
@@ -27,6 +29,9 @@
 /* How much is handed to the module at once: enough to make the calls around it cheap, little enough
  * to see a destroy or an interrupt between two batches. */
 #define WR_INTAKE_BATCH_MAX 64u
+/* A module that takes longer than this for what it was handed gets one message at a time, and then
+ * twice as many each time that it does not: between two calls heartbeats are answered. */
+#define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
 /* When the gateway ends the module, what it sent before is delivered first: this many batches, so
  * that a peer which never stops sending cannot put the end off. */
@@ -55,12 +60,14 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool extended;         /* the present or last gateway sent an extension block */
-    uint32_t features;     /* agreed with it: WR_FEATURE_... */
-    wr_id id;              /* of its session */
-    wr_id instance;        /* ours, from attach to detach */
-    uint64_t processed;    /* messages of this session that receive has returned from */
-    uint64_t told;         /* how many of them the gateway knows of */
+    bool agreed;        /* this connection's create was taken: it may be told what is processed */
+    bool start_came;    /* after it */
+    bool extended;      /* the present or last gateway sent an extension block */
+    uint32_t features;  /* agreed with it: WR_FEATURE_... */
+    wr_id id;           /* of its session */
+    wr_id instance;     /* ours, from attach to detach */
+    uint64_t processed; /* messages of this session that receive has returned from */
+    uint64_t told;      /* how many of them the gateway knows of */
     uint64_t untold_bytes; /* bytes of those that it does not know of */
     uint64_t untold_ns;    /* since when there are such */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
@@ -75,8 +82,10 @@ typedef struct wr_intake {
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
-    size_t count;
+    size_t first;                             /* of these: those before it are delivered */
+    size_t count;                             /* with those */
     size_t bytes;
+    size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
@@ -89,6 +98,9 @@ struct weir_remote {
     char *control_id;
     wr_poller *poller; /* woken by any thread, used otherwise by the running one */
     bool launched;
+
+    /* While nothing runs it, or the running thread. */
+    wr_users allowed; /* beside this user and root */
 
     /* Any thread. */
     atomic_bool running; /* taken (acquire) by who runs the remote, and given back (release): it

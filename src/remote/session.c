@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "remote/remote_internal.h"
 
@@ -52,6 +53,7 @@ static void disconnect(weir_remote *remote)
     session->stream = NULL;
     free(session->large_frame);
     session->large_frame = NULL;
+    session->agreed = false;
     forget_create(session);
 }
 
@@ -139,6 +141,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->message_limit = WR_MESSAGE_LIMIT_DEFAULT;
         extension->features = session->features;
         extension->window = WR_WINDOW_MESSAGES;
+        extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
         extension->position.received = session->processed;
         wr_transmit_get_position(&remote->transmit, &extension->position);
@@ -152,7 +155,8 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
     if (session->stream == NULL) {
         return WEIR_ERR_CLOSED;
     }
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(session->stream, image.data, image.size, NULL, NULL);
@@ -221,14 +225,15 @@ void wr_session_close(weir_remote *remote)
 static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
-    bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused && session->create_size == frame->size &&
+    return session->create_image != NULL && !session->start_came &&
+           session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
 
 /* Without memory for it a repeated create is a new one, which is correct too. */
 static void remember_create(wr_session *session, const wr_sp_frame *frame)
 {
+    session->start_came = false;
     session->create_image = malloc(frame->size);
     if (session->create_image != NULL) {
         memcpy(session->create_image, frame->data, frame->size);
@@ -280,6 +285,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     wr_session *session = &remote->session;
     wr_intake *intake = &remote->intake;
     bool same = same_id(&session->id, &extension->session);
+    session->agreed = true;
     session->extended = extension->present;
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
@@ -341,6 +347,14 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         reply(remote, WR_REPLY_CREATED, "");
         return;
     }
+    wr_error error = {.code = WEIR_OK};
+    if (!wr_protocol_agree(&create->extension, &error)) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
+               wr_error_text(&error));
+        remote->session.extended = true;
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        return;
+    }
     bool resumed = can_resume(remote, create);
     if (resumed) {
         wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
@@ -353,7 +367,6 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_session_end_module(remote);
     }
     agree(remote, &create->extension);
-    wr_error error = {.code = WEIR_OK};
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
                wr_error_text(&error));
@@ -369,6 +382,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
 
 static void on_start(weir_remote *remote)
 {
+    remote->session.start_came = true;
     if (remote->started && remote->session.features != 0) {
         return; /* it went on */
     }
@@ -410,6 +424,12 @@ static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
 
 static void on_acknowledge(weir_remote *remote, const wr_control_message *message)
 {
+    const wr_session *session = &remote->session;
+    if (!session->agreed || (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+        wr_log(remote->control_id, WEIR_LOG_WARN,
+               "an acknowledgement from the gateway is ignored: it was not agreed on");
+        return;
+    }
     if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
         wr_log(remote->control_id, WEIR_LOG_ERROR,
                "the control connection is closed: the gateway acknowledged message %llu, which was "
@@ -422,7 +442,7 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
 bool wr_session_owes(const weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL &&
+    return session->told != session->processed && session->stream != NULL && session->agreed &&
            (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 

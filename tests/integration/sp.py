@@ -20,15 +20,37 @@ def control(kind, body=b""):
     return b"\xa1\x6c\x01" + bytes([kind]) + struct.pack(">I", 8 + len(body)) + body
 
 
-def create(uri, args="null"):
+def extension(*entries):
+    """An extension block of (type, value) entries."""
+    return b"WR\x01" + b"".join(bytes([kind, len(value)]) + value for kind, value in entries)
+
+
+def protocol(first, last):
+    """The extension entry that says which protocol versions its sender speaks."""
+    return 8, struct.pack(">HH", first, last)
+
+
+def entries_of(block):
+    """The entries of an extension block, as a dictionary of values by type."""
+    if block[:2] != b"WR":
+        raise AssertionError(f"no extension block: {block!r}")
+    found = {}
+    at = 3
+    while at < len(block):
+        found[block[at]] = block[at + 2:at + 2 + block[at + 1]]
+        at += 2 + block[at + 1]
+    return found
+
+
+def create(uri, args="null", block=b""):
     def sized(text):
         data = text.encode() + b"\0"
         return struct.pack(">I", len(data)) + data
-    return control(CREATE, b"\x01\x10" + sized(uri) + sized(args))
+    return control(CREATE, b"\x01\x10" + sized(uri) + sized(args) + block)
 
 
-def reply(status):
-    return control(REPLY, bytes([status]))
+def reply(status, block=b""):
+    return control(REPLY, bytes([status]) + block)
 
 
 def uri_of(image):
@@ -130,6 +152,14 @@ def connect(path):
         sock.close()
         raise
     return Peer(sock)
+
+
+def connect_soon(path):
+    """None: nobody listens there yet."""
+    try:
+        return connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
 
 
 class Listener:
