@@ -145,6 +145,9 @@ void wr_proxy_forget_message_path(wr_proxy *proxy)
     proxy->message_path = NULL;
 }
 
+/* So often the time until the next create is doubled. */
+#define CREATES_UNANSWERED_MAX 6u
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
@@ -196,7 +199,9 @@ static void send_create(wr_proxy *proxy)
         (void)wr_proxy_send_control(proxy, &create);
     }
     wr_buffer_deinit(&uri);
-    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+    /* Each time twice as long: to be asked again and again is no help to a slow one. */
+    wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+    proxy->unanswered += proxy->unanswered < CREATES_UNANSWERED_MAX;
 }
 
 static void begin_create(wr_proxy *proxy)
@@ -205,6 +210,8 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
+    proxy->unanswered = 0;
+    proxy->answered = false;
     send_create(proxy);
 }
 
@@ -289,11 +296,18 @@ static void be_refused(wr_proxy *proxy)
     }
 }
 
-static void on_created(wr_proxy *proxy, const wr_extension *extension)
+static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_late)
 {
     wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    proxy->unanswered -= proxy->unanswered > 0;
+    if (!extension->present && proxy->unanswered > 0 && !is_late) {
+        /* It may make its module anew for each create that it finds: let it answer them all. */
+        wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+        proxy->answered = true;
+        return;
     }
     if (!wr_protocol_agree(extension, &error)) {
         wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
@@ -346,7 +360,7 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
-        on_created(proxy, &reply->extension);
+        on_created(proxy, &reply->extension, false);
     } else if (!over) {
         on_failed(proxy, reply);
     }
@@ -545,6 +559,10 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_lose(proxy, "no greeting came");
         break;
     case WR_PROXY_CREATING:
+        if (proxy->answered) {
+            on_created(proxy, &(wr_extension){.present = false}, true);
+            break;
+        }
         send_create(proxy);
         break;
     case WR_PROXY_ATTACHING:
