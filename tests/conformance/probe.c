@@ -136,17 +136,26 @@ static void wait_at_gate(const probe *self)
     }
 }
 
+static void echo(probe *self, weir_message *msg)
+{
+    const json_t *how = json_object_get(self->args, "echo");
+    weir_err err = WEIR_OK;
+    if (json_is_string(how)) {
+        err = weir_try_publish(self->host, msg);
+    } else if (json_is_true(how)) {
+        err = weir_publish(self->host, msg);
+    }
+    if (err != WEIR_OK) {
+        probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
+    }
+}
+
 static void take(probe *self, weir_message *msg)
 {
     enter(self, "receive");
     wait_at_gate(self);
     probe_write_message(&self->trace, msg);
-    if (json_is_true(json_object_get(self->args, "echo"))) {
-        weir_err err = weir_publish(self->host, msg);
-        if (err != WEIR_OK) {
-            probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
-        }
-    }
+    echo(self, msg);
     leave(self);
 }
 #endif
