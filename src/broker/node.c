@@ -155,14 +155,11 @@ void wr_node_uncongest(wr_node *node)
 
 static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
 {
-    if (mode == WR_PUBLISH_OVER || !wr_node_congested(node)) {
+    if (mode == WR_PUBLISH_OVER || inside_callback || !wr_node_congested(node)) {
         return WEIR_OK;
     }
     if (mode == WR_PUBLISH_TRY) {
         return WEIR_ERR_FULL;
-    }
-    if (inside_callback) {
-        return WEIR_OK;
     }
     /* One look decides: another publisher may fill the room again at once. */
     bool congested;

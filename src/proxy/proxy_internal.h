@@ -68,6 +68,8 @@ struct wr_proxy {
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
     uint64_t create_count;  /* names fresh message channels */
+    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
+    bool answered;          /* one was, by an old peer that may answer the others, too */
     char *message_path;     /* of this create */
     bool waiting_logged;    /* once for each time of waiting */
     wr_log_limit log_limit; /* of wr_proxy_log */
