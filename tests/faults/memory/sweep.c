@@ -66,6 +66,17 @@ static const play_plan plans[] = {
          "{\"control.id\": \"control\", \"timeout\": 100}}}],"
          "\"links\": [{\"source\": \"in\", \"sink\": \"echo\"},"
          "{\"source\": \"echo\", \"sink\": \"out\"}]}"},
+    {.name = "launched",
+     .config =
+         "{\"modules\": ["
+         "{\"name\": \"in\", \"args\": \"in\", \"loader\": {\"entrypoint\": {\"module.path\": "
+         "\"@/libport.so\"}}},"
+         "{\"name\": \"out\", \"args\": \"out\", \"loader\": {\"entrypoint\": {\"module.path\": "
+         "\"@/libport.so\"}}},"
+         "{\"name\": \"echo\", \"isolation\": \"process\", \"restart\": {\"backoff.ms\": [1, 10]}, "
+         "\"loader\": {\"entrypoint\": {\"module.path\": \"@/../integration/libpass.so\"}}}],"
+         "\"links\": [{\"source\": \"in\", \"sink\": \"echo\"},"
+         "{\"source\": \"echo\", \"sink\": \"out\"}]}"},
 };
 
 /* ---- one process ------------------------------------------------------------------------------
