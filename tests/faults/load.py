@@ -194,9 +194,7 @@ class Load(stand.Stand):
             self.check_counts(name)
         for name in ("direct", "behind", "away_sink", "calm_sink"):
             self.check_marked(name)
-        _, again = self.check_links(self.gateway, len(LINKS))
-        for _, remote, sink in CHAINS:
-            self.check_redeliveries(again, remote, sink)
+        self.check_all_links(self.gateway, len(LINKS), CHAINS)
         self.assertTrue(self.gateway.lives())
         self.assertEqual(harness.children_of(self.gateway.pid), [])
 

@@ -178,11 +178,18 @@ class Stand(harness.WeirTest):
             self.assertEqual(accepted, sum(others), f"{ends}: {counts[ends]}")
         return counts, again
 
-    def check_redeliveries(self, again, remote, sink):
-        """What came twice was sent again and counted by the gateway."""
-        marked = self.tallies[remote].marked + self.tallies[sink].marked
-        self.assertLessEqual(marked, again[remote], str(self.tallies[remote]))
-        self.assertLessEqual(self.tallies[sink].repeated, marked, str(self.tallies[sink]))
+    def check_all_links(self, gateway, links, chains):
+        """What came twice was sent again, and counted by the gateway. Everything goes on meanwhile:
+        what is smaller is read first. Returns the counters of the links."""
+        marked = {}
+        for _, remote, sink in chains:
+            repeated = self.tallies[sink].repeated
+            marked[remote] = self.tallies[remote].marked + self.tallies[sink].marked
+            self.assertLessEqual(repeated, marked[remote], str(self.tallies[sink]))
+        counts, again = self.check_links(gateway, links)
+        for remote, count in marked.items():
+            self.assertLessEqual(count, again[remote], str(self.tallies[remote]))
+        return counts
 
     def check_descriptors(self, program, wanted):
         harness.wait_until(lambda: count_descriptors(program.pid) == wanted,
