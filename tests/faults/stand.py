@@ -109,9 +109,10 @@ class Stand(harness.WeirTest):
         life = self.lives[control_id] = self.lives.get(control_id, 0) + 1
         return self.start(f"{control_id}_{life}", harness.WEIR, "host", control_id, cwd=folder)
 
-    def start_near_gateway(self, modules, links, name="weir", **environment):
+    def start_near_gateway(self, modules, links, name="weir", settings=None, **environment):
+        config = {"modules": modules, "links": links, "gateway": settings or {}}
         with open(self.path("gateway.json"), "w", encoding="utf-8") as file:
-            json.dump({"modules": modules, "links": links}, file, indent=2)
+            json.dump(config, file, indent=2)
         before = self.environment
         self.environment = {**before, **environment}
         gateway = self.start(name, harness.WEIR, "run", self.path("gateway.json"), cwd=self.near)
