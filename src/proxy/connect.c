@@ -14,6 +14,9 @@
 #include "platform/folder.h"
 #include "proxy/proxy_internal.h"
 
+/* Control messages that are read before the other sockets have their turn. */
+#define CONTROL_BATCH 64u
+
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
@@ -58,13 +61,13 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 {
     const char *at = proxy->options.control_path;
     if (goodbye) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
     } else if (state == WR_PROXY_RUNNING) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
     } else if (!proxy->trouble_logged) {
         proxy->trouble_logged = true;
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s",
-               at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s", at,
+                     reason);
     }
 }
 
@@ -90,12 +93,13 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
         wr_proxy_continue_stop(proxy);
         return;
     }
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
     }
-    if (state != WR_PROXY_ENDING) {
-        retry_later(proxy);
-    }
+    retry_later(proxy);
 }
 
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
@@ -120,8 +124,8 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         return true;
     }
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
+                     wr_control_type_name(message->type), weir_err_text(err));
     }
     return err == WEIR_OK;
 }
@@ -266,8 +270,8 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-               (unsigned long long)(extension->position.first - proxy->received));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
+                     (unsigned long long)(extension->position.first - proxy->received));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -294,8 +298,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "%llu messages are sent again",
-               (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
+                     (unsigned long long)again);
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;
@@ -306,7 +310,7 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
 static void be_refused(wr_proxy *proxy)
 {
     if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
+        wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
@@ -319,8 +323,8 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
         return; /* the answer to a create that was sent again */
     }
     if (!wr_protocol_agree(extension, &error)) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
-               wr_error_text(&error));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+                     wr_error_text(&error));
         wr_timer_clear(proxy->timer);
         be_refused(proxy);
         return;
@@ -349,24 +353,23 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
 {
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
-    const char *name = proxy->node->name;
     wr_proxy_close_channel(proxy);
     wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
     switch (reply->status) {
     case WR_REPLY_CONNECTION_ERROR:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not open its message channel: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR,
+                     "the remote module could not open its message channel: %s", reason);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
         return;
     case WR_REPLY_MODULE_FAILED:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+                     reason);
         break;
     default:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)", reply->status,
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
+                     reply->status, reason);
         break;
     }
     be_refused(proxy);
@@ -433,7 +436,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
     } else if (err != WEIR_OK) {
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
@@ -443,21 +446,27 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
         wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
-               wr_control_type_name(message.type));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
+                     wr_control_type_name(message.type));
     }
     return proxy->control != NULL;
 }
 
+/* What the remote sent; CONTROL_BATCH messages, then the other sockets have their turn. */
 static void read_control(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     wr_sp_frame frame;
-    weir_err err;
-    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
-        if (!handle_frame(proxy, &frame)) {
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < CONTROL_BATCH && err == WEIR_OK; i++) {
+        err = wr_sp_receive(proxy->control, &frame, &error);
+        if (err == WEIR_OK && !handle_frame(proxy, &frame)) {
             return;
         }
+    }
+    if (err == WEIR_OK) {
+        wr_loop_post(proxy->loop, &proxy->control_task); /* there may be more in the buffer */
+        return;
     }
     if (err != WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
@@ -467,6 +476,14 @@ static void read_control(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
+    }
+}
+
+void wr_proxy_on_control_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, control_task);
+    if (proxy->control != NULL) {
+        read_control(proxy);
     }
 }
 
@@ -520,11 +537,11 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
     }
     proxy->waiting_logged = true;
     if (normal) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
-               proxy->options.control_path);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
+                     proxy->options.control_path);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
-               proxy->options.control_path, wr_error_text(error));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
+                     proxy->options.control_path, wr_error_text(error));
     }
 }
 
@@ -553,6 +570,21 @@ void wr_proxy_try_connect(wr_proxy *proxy)
     proxy->waiting_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+}
+
+/* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
+ * nanomsg forgets what it has received when the connection is closed. */
+static void give_up_waiting(wr_proxy *proxy)
+{
+    bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
+                                                       .type = WR_CONTROL_DESTROY})) {
+        proxy->destroy_sent = true;
+        wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
+    } else {
+        wr_proxy_disconnect(proxy);
+    }
+    wr_proxy_continue_stop(proxy);
 }
 
 void wr_proxy_on_timer(void *arg)
@@ -588,8 +620,7 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
-        wr_proxy_disconnect(proxy);
-        wr_proxy_continue_stop(proxy);
+        give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
     case WR_PROXY_ENDING:

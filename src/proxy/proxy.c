@@ -253,6 +253,7 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->free_task.run = on_free;
     proxy->write_task.run = wr_proxy_on_write_task;
     proxy->read_task.run = wr_proxy_on_read_task;
+    proxy->control_task.run = wr_proxy_on_control_task;
     wr_mutex_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);

@@ -8,11 +8,14 @@
 
 #include <stddef.h>
 
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
+#include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 #include "proxy/proxy.h"
 
@@ -23,6 +26,9 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5u
 
+/* A remote module that did not take its messages has this long to read destroy. */
+#define WR_DESTROY_DELAY_MS 100u
+
 struct wr_proxy {
     /* Set once. */
     wr_proxy_options options;
@@ -31,8 +37,8 @@ struct wr_proxy {
     wr_alarm *alarm; /* set under tx_lock */
 
     /* Any thread. */
-    _Atomic int state;  /* written by the loop */
-    _Atomic int64_t pid; /* written by the loop */
+    _Atomic int state;            /* written by the loop */
+    _Atomic int64_t pid;          /* written by the loop */
     _Atomic uint64_t redelivered; /* written by the loop */
     _Atomic uint64_t restarts;    /* written by the loop */
     _Atomic uint64_t hangs;       /* written by the loop */
@@ -56,27 +62,30 @@ struct wr_proxy {
     wr_watch *channel_watch;
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
-    wr_timer *timer; /* the next try, or the end of patience */
+    wr_timer *timer;      /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count; /* names fresh message channels */
-    char *message_path;    /* of this create */
-    bool waiting_logged;   /* once for each time of waiting */
-    bool trouble_logged;   /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count;  /* names fresh message channels */
+    char *message_path;     /* of this create */
+    bool waiting_logged;    /* once for each time of waiting */
+    wr_log_limit log_limit; /* of wr_proxy_log */
+    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
-    wr_id session;            /* ours, from create on */
-    wr_id instance;           /* of the remote that we last talked with */
-    uint32_t features;        /* agreed with it: WR_FEATURE_... */
-    uint64_t received;        /* its messages that the broker has accepted */
-    uint64_t told;            /* how many of them it knows of */
-    uint64_t untold_bytes;    /* bytes of those that it does not know of */
-    uint64_t redelivered_end; /* its messages below this number may have come before */
-    bool end_asked; /* the supervisor was told to end the process */
-    bool gave_up;   /* its end is a failure, however it ends */
+    wr_id session;             /* ours, from create on */
+    wr_id instance;            /* of the remote that we last talked with */
+    uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    uint64_t received;         /* its messages that the broker has accepted */
+    uint64_t told;             /* how many of them it knows of */
+    uint64_t untold_bytes;     /* bytes of those that it does not know of */
+    uint64_t redelivered_end;  /* its messages below this number may have come before */
+    bool end_asked;            /* the supervisor was told to end the process */
+    const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
+    uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
+    wr_stack_dump *stack_dump; /* under way; the process is ended after it */
     bool restart_ordered;      /* it is launched anew when it has ended */
     uint64_t running_since_ns; /* of this process; 0: it was never in service */
     wr_restart restart;
@@ -98,6 +107,7 @@ struct wr_proxy {
     wr_task restart_task;
     wr_task write_task; /* watch until the socket can be written */
     wr_task free_task;  /* the node is gone */
+    wr_task control_task; /* go on reading control messages */
     wr_task read_task;  /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
@@ -109,12 +119,17 @@ struct wr_proxy {
 /* proxy.c: on the loop. */
 void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 
+/* The loop: a line that the remote module's side causes, as often as it likes. */
+#define wr_proxy_log(proxy, level, ...)                                                            \
+    wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__)
+
 /* connect.c: on the loop. */
 /* Nobody is connected, and who comes to the control id is welcome: where the launched process is
  * not started again, that may be one that somebody starts by hand. */
 bool wr_proxy_may_connect(const wr_proxy *proxy);
 void wr_proxy_try_connect(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
+void wr_proxy_on_control_task(wr_task *task);
 /* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
@@ -137,8 +152,10 @@ void wr_proxy_launch(wr_proxy *proxy);
 void wr_proxy_launch_again(wr_proxy *proxy);
 /* End the process: now, or, where it was asked to by destroy, after its grace period. */
 void wr_proxy_end_process(wr_proxy *proxy, bool asked);
-/* It is of no use any more: end it, and let the restart policy decide. */
-void wr_proxy_give_up(wr_proxy *proxy);
+/* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */
+void wr_proxy_give_up(wr_proxy *proxy, const char *why);
+/* The same for one that hangs; its stacks are logged first. */
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
 void wr_proxy_on_restart_task(wr_task *task);
 
 /* heartbeat.c: on the loop. Errors: MEMORY. */

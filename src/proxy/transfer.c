@@ -20,8 +20,9 @@
 /* A run of so many messages is written at once; smaller ones are gathered for so long. */
 #define GATHERED_ENOUGH 16u
 #define GATHER_NS 50000u
-/* How much of what a lost remote module left in the socket is taken, at most. */
-#define REST_BATCHES_MAX 65536u
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes on
+ * writing would keep the loop for ever. */
+#define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -216,8 +217,8 @@ weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
     bool go_on = stuck && !wr_window_full(&proxy->window);
     proxy->ack_waits = proxy->ack_waits && !go_on;
     wr_mutex_unlock(&proxy->tx_lock);
-    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this nobody
-     * watches the socket any more. */
+    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
+     * nobody watches the socket any more. */
     if (go_on && wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
@@ -262,8 +263,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     }
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
     if (published != WEIR_OK) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
-               weir_err_text(published));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
+                     weir_err_text(published));
     }
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
@@ -275,7 +276,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    for (unsigned i = 0; i < REST_BATCHES_MAX && proxy->channel != NULL && err == WEIR_OK; i++) {
+    uint64_t end_ns = wr_clock_ns() + REST_MAX_NS;
+    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -288,13 +290,13 @@ static void on_greeted(wr_proxy *proxy)
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);
-    wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
-           proxy->options.control_path);
+    wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
+                 proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
+    wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
-    wr_proxy_send_start(proxy);
 }
 
 static void read_channel(wr_proxy *proxy)

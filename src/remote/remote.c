@@ -93,13 +93,13 @@ static weir_err watch_all(weir_remote *remote)
 
 /* Accepting */
 
-static bool is_welcome(const weir_remote *remote, const wr_stream *stream)
+static bool is_welcome(weir_remote *remote, const wr_stream *stream)
 {
     wr_error error = {.code = WEIR_OK};
     if (wr_peer_check(stream, &remote->allowed, &error) == WEIR_OK) {
         return true;
     }
-    wr_log(remote->control_id, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(&error));
+    wr_remote_log(remote, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(&error));
     return false;
 }
 
@@ -107,8 +107,8 @@ static bool is_welcome(const weir_remote *remote, const wr_stream *stream)
 static void pause_accepting(weir_remote *remote, weir_err err)
 {
     if (!remote->accept_failed) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
+                      weir_err_text(err));
     }
     remote->accept_failed = true;
     remote->accept_paused = true;

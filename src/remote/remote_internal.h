@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/peer.h"
@@ -39,8 +40,8 @@
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5
-/* What the module has published when it is destroyed is still written, for so long at the most: when
- * the gateway destroyed it, and when the program leaves by itself. */
+/* What the module has published when it is destroyed is still written, for so long at the most:
+ * when the gateway destroyed it, and when the program leaves by itself. */
 #define WR_END_DELAY_MS 10000u
 #define WR_LEAVE_DELAY_MS 1000u
 
@@ -60,9 +61,9 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool agreed;   /* this connection's create was taken: it may be told what is processed */
-    bool start_came; /* after it */
-    bool extended; /* the present or last gateway sent an extension block */
+    bool agreed;        /* this connection's create was taken: it may be told what is processed */
+    bool start_came;    /* after it */
+    bool extended;      /* the present or last gateway sent an extension block */
     uint32_t features;  /* agreed with it: WR_FEATURE_... */
     wr_id id;           /* of its session */
     wr_id instance;     /* ours, from attach to detach */
@@ -70,8 +71,8 @@ typedef struct wr_session {
     uint64_t told;      /* how many of them the gateway knows of */
     uint64_t untold_bytes; /* bytes of those that it does not know of */
     uint64_t untold_ns;    /* since when there are such */
-    char *args;         /* of the module that exists; NULL: none, or no memory for them */
-    bool ending;   /* the module is destroyed, and the last that it published is being written */
+    char *args;            /* of the module that exists; NULL: none, or no memory for them */
+    bool ending; /* the module is destroyed, and the last that it published is being written */
     uint64_t ending_until_ns;
     bool ended; /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
@@ -121,8 +122,13 @@ struct weir_remote {
     void *self;                        /* the module's */
     bool created;
     bool started;
-    bool polled; /* by the program's own loop, which waits as long as it likes */
+    wr_log_limit log_limit; /* of wr_remote_log */
+    bool polled;            /* by the program's own loop, which waits as long as it likes */
 };
+
+/* The running thread: a line that a gateway causes, as often as it likes. */
+#define wr_remote_log(remote, level, ...)                                                          \
+    wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
 /* session.c. The running thread, like all below. */
 weir_err wr_session_open(weir_remote *remote, wr_error *error);
@@ -136,7 +142,8 @@ void wr_session_end_module(weir_remote *remote);
 void wr_session_leave(weir_remote *remote);
 /* End the ending when all is written, the gateway is gone or it is time to. */
 void wr_session_try_end(weir_remote *remote);
-/* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with the next ones. */
+/* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with
+ * the next ones. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, if nothing is on its way to it. */
 void wr_session_tell(weir_remote *remote);

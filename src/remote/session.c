@@ -12,8 +12,8 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "platform/clock.h"
 #include "ipc/protocol.h"
+#include "platform/clock.h"
 #include "remote/remote_internal.h"
 
 /* Control messages are few and mostly small. */
@@ -105,10 +105,11 @@ void wr_session_try_end(weir_remote *remote)
         return;
     }
     if (state.waiting > 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "the module is gone, and %zu messages that it published could not be sent: the gateway "
-               "%s",
-               state.waiting, state.lost ? "is not connected" : "takes no more");
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "the module is gone, and %zu messages that it published could not be sent: the gateway "
+            "%s",
+            state.waiting, state.lost ? "is not connected" : "takes no more");
     }
     end(remote);
 }
@@ -174,8 +175,8 @@ static void send_or_disconnect(weir_remote *remote, const wr_control_message *me
 {
     weir_err err = send_control(&remote->session, message);
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
+                      wr_control_type_name(message->type), weir_err_text(err));
     }
     if (err != WEIR_OK) {
         disconnect(remote);
@@ -299,8 +300,8 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
         wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "the gateway says that it received more than was sent; all is sent again");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "the gateway says that it received more than was sent; all is sent again");
     }
     wr_transmit_rewind(&remote->transmit, acknowledged);
 }
@@ -320,18 +321,18 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 {
     wr_error error = {.code = WEIR_OK};
     if (resumed) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
+        wr_remote_log(remote, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
         return true;
     }
     if (create_module(remote, create, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be created: %s",
+                      wr_error_text(&error));
         wr_session_end_module(remote);
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return false;
     }
     remember_args(&remote->session, create->args);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
     return true;
 }
 
@@ -347,8 +348,8 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     }
     wr_error error = {.code = WEIR_OK};
     if (!wr_protocol_agree(&create->extension, &error)) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
+                      wr_error_text(&error));
         remote->session.extended = true;
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return;
@@ -366,8 +367,8 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
+                      wr_error_text(&error));
         reply(remote, WR_REPLY_CONNECTION_ERROR, wr_error_text(&error));
         return;
     }
@@ -385,8 +386,8 @@ static void on_start(weir_remote *remote)
         return; /* it went on */
     }
     if (!remote->created || remote->started) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
-               remote->created ? "the module runs already" : "there is no module");
+        wr_remote_log(remote, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
+                      remote->created ? "the module runs already" : "there is no module");
         return;
     }
     wr_error error = {.code = WEIR_OK};
@@ -394,8 +395,8 @@ static void on_start(weir_remote *remote)
     weir_err err = wr_module_start(remote->api, &remote->host, remote->self, &error);
     wr_transmit_leave(&remote->transmit);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be started: %s",
+                      wr_error_text(&error));
         destroy_module(remote);
         /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
@@ -403,7 +404,7 @@ static void on_start(weir_remote *remote)
         return;
     }
     remote->started = true;
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is started");
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is started");
 }
 
 static void on_destroy(weir_remote *remote)
@@ -411,7 +412,7 @@ static void on_destroy(weir_remote *remote)
     wr_intake_drain(remote);
     wr_session_tell(remote);
     begin_end(remote, WR_END_DELAY_MS);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
+    wr_remote_log(remote, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 
 static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
@@ -424,15 +425,16 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
 {
     const wr_session *session = &remote->session;
     if (!session->agreed || (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "an acknowledgement from the gateway is ignored: it was not agreed on");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "an acknowledgement from the gateway is ignored: it was not agreed on");
         return;
     }
     if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed: the gateway acknowledged message %llu, which was "
-               "not sent",
-               (unsigned long long)message->count);
+        wr_remote_log(
+            remote, WEIR_LOG_ERROR,
+            "the control connection is closed: the gateway acknowledged message %llu, which was "
+            "not sent",
+            (unsigned long long)message->count);
         disconnect(remote);
     }
 }
@@ -440,8 +442,8 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
 bool wr_session_owes(const weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL &&
-           session->agreed && (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    return session->told != session->processed && session->stream != NULL && session->agreed &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 
 void wr_session_tell(weir_remote *remote)
@@ -461,9 +463,8 @@ void wr_session_tell(weir_remote *remote)
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) &&
-        (remote->polled ||
-         wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
+    if (wr_session_owes(remote) && (remote->polled || wr_clock_ns() - remote->session.untold_ns >=
+                                                          WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
         wr_session_tell(remote);
     }
 }
@@ -505,8 +506,8 @@ static void dispatch(weir_remote *remote, const wr_control_message *message,
     case WR_CONTROL_HEARTBEAT_REPLY:
         break;
     }
-    wr_log(remote->control_id, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
-           wr_control_type_name(message->type));
+    wr_remote_log(remote, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
+                  wr_control_type_name(message->type));
 }
 
 /* False: the connection is over. */
@@ -516,14 +517,14 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
     wr_control_message message = {0};
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "a control message is ignored: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "a control message is ignored: %s",
+                      wr_error_text(&error));
         return true;
     }
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed, a message on it is malformed: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR,
+                      "the control connection is closed, a message on it is malformed: %s",
+                      wr_error_text(&error));
         disconnect(remote);
         return false;
     }
@@ -536,11 +537,11 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway went away%s",
-               remote->created ? "; the module stays" : "");
+        wr_remote_log(remote, WEIR_LOG_INFO, "the gateway went away%s",
+                      remote->created ? "; the module stays" : "");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the control connection failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the control connection failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -595,11 +596,11 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
                                    .user = session};
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_INFO, "a gateway is connected");
+    wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");
     wr_session_write(remote); /* our greeting */
     wr_session_read(remote);
 }
@@ -613,13 +614,13 @@ void wr_session_accept(weir_remote *remote)
     wr_session_read(remote); /* the present connection may have ended */
     wr_session *session = &remote->session;
     if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a connection that sent no greeting gives way to a newer one");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a connection that sent no greeting gives way to a newer one");
         disconnect(remote);
     }
     if (session->stream != NULL) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the control channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the control channel is turned away");
         wr_stream_close(stream);
         return;
     }
