@@ -11,6 +11,7 @@
 #include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "proxy/proxy_internal.h"
 
 /* Control messages that are read before the other sockets have their turn. */
@@ -148,6 +149,22 @@ void wr_proxy_forget_message_path(wr_proxy *proxy)
     proxy->message_path = NULL;
 }
 
+void wr_proxy_keep_folder(const wr_proxy *proxy)
+{
+    const char *folder = proxy->options.folder;
+    if (folder == NULL || wr_file_exists(folder)) {
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    if (wr_folder_ensure(folder, &error) == WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed; it is made again",
+               folder);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed: %s", folder,
+               wr_error_text(&error));
+    }
+}
+
 /* So often the time until the next create is doubled. */
 #define CREATES_UNANSWERED_MAX 6u
 
@@ -159,6 +176,7 @@ static bool choose_message_path(wr_proxy *proxy)
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
     }
+    wr_proxy_keep_folder(proxy);
     wr_buffer path = WR_BUFFER_INIT;
     unsigned long long number = ++proxy->create_count;
     if (proxy->options.folder == NULL) {

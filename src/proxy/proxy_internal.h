@@ -137,6 +137,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
 void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* Somebody may have tidied up the folder of our sockets: make it again. */
+void wr_proxy_keep_folder(const wr_proxy *proxy);
 /* A path that we made up may still name the socket of a remote module that was killed. */
 void wr_proxy_forget_message_path(wr_proxy *proxy);
 /* All links exist: connect the message channel if that had to wait, or send start. */
