@@ -89,9 +89,10 @@ static void print_stats(weir_gateway *gateway)
         "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64
         ", dropped %" PRIu64 " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
         stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed, stats.queued);
-    (void)fprintf(
-        stderr, "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64 "\n",
-        stats.redelivered, stats.unacknowledged);
+    (void)fprintf(stderr,
+                  "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                  "; overruns of native modules: %" PRIu64 "\n",
+                  stats.redelivered, stats.unacknowledged, stats.overruns);
 }
 
 /* One call a line, so that lines of the log do not come in between. */
@@ -102,12 +103,11 @@ static void print_module(void *user, const weir_module_info *info)
     if (info->pid != 0) {
         (void)snprintf(process, sizeof(process), ", process %" PRId64, info->pid);
     }
-    (void)fprintf(
-        stderr,
-        "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
-        ", restarts %" PRIu64 ", hangs %" PRIu64 "\n",
-        info->name, info->loader, info->state, process, info->redelivered, info->unacknowledged,
-        info->restarts, info->hangs);
+    (void)fprintf(stderr,
+                  "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                  ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
+                  info->name, info->loader, info->state, process, info->redelivered,
+                  info->unacknowledged, info->restarts, info->hangs, info->overruns);
 }
 
 static void print_link(void *user, const weir_link_info *info)

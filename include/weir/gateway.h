@@ -105,6 +105,7 @@ typedef struct weir_module_info {
     uint64_t unacknowledged; /**< sent to a remote module, which has not said that it has them */
     uint64_t restarts;       /**< how often a launched process was started again */
     uint64_t hangs;          /**< how often a remote module gave no sign of life in time */
+    uint64_t overruns; /**< calls of a native module's receive that were reported as too long */
 } weir_module_info;
 
 /** Call `visit` for each module, in the order of adding. The info is borrowed for the call;
@@ -151,12 +152,13 @@ typedef struct weir_stats {
     uint64_t queued;
     uint64_t redelivered;    /**< as in weir_module_info; since the start */
     uint64_t unacknowledged; /**< as in weir_module_info; now */
+    uint64_t overruns;       /**< as in weir_module_info; since the start */
 } weir_stats;
 
 /** Start from this: `weir_stats stats = WEIR_STATS_INIT;` */
 #define WEIR_STATS_INIT                                                                            \
     {                                                                                              \
-        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
+        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
     }
 
 /** Fill in as much of `stats` as its size says. Any thread but a module's callback, at any time: it

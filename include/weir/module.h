@@ -102,7 +102,8 @@ WEIR_API weir_err weir_fail(weir_host *host, weir_err err, const char *format, .
 WEIR_API void weir_log(weir_host *host, weir_log_level level, const char *format, ...)
     WEIR_PRINTF(3, 4);
 
-/** The module's name in the configuration; in a remote process, its control id. Borrowed. */
+/** The module's name in the configuration; in a process that the gateway did not start with
+ *  "isolation", its control id. Borrowed. */
 WEIR_API const char *weir_host_name(const weir_host *host);
 
 #ifdef __cplusplus

@@ -12,11 +12,18 @@
 #include "platform/file.h"
 
 #define GRACE_PERIOD_MAX_MS 3600000u
+#define RECEIVE_DEADLINE_MAX_MS 3600000u
 #define THREADS_MAX 1024u
 #define CRASH_REPORTS_MAX 1000u
 #define MIB (1024u * 1024u)
 
-enum { GATEWAY_GRACE, GATEWAY_THREADS, GATEWAY_CRASH_FOLDER, GATEWAY_CRASH_REPORTS };
+enum {
+    GATEWAY_GRACE,
+    GATEWAY_RECEIVE_DEADLINE,
+    GATEWAY_THREADS,
+    GATEWAY_CRASH_FOLDER,
+    GATEWAY_CRASH_REPORTS
+};
 enum { FILE_LOADERS, FILE_MODULES, FILE_LINKS, FILE_GATEWAY };
 
 /* A text to read, and what it is. */
@@ -36,6 +43,13 @@ static const wr_option gateway_options[] = {
                        .max = GRACE_PERIOD_MAX_MS,
                        .offset = offsetof(wr_config, grace_period_ms),
                        .take = wr_take_u32},
+    [GATEWAY_RECEIVE_DEADLINE] = {.key = "receive.deadline.ms",
+                                  .summary = "milliseconds after which a native module that is "
+                                             "still in receive is reported",
+                                  .kind = WR_OPTION_NUMBER,
+                                  .max = RECEIVE_DEADLINE_MAX_MS,
+                                  .offset = offsetof(wr_config, receive_deadline_ms),
+                                  .take = wr_take_u32},
     [GATEWAY_THREADS] = {.key = "threads",
                          .summary = "threads that run modules",
                          .kind = WR_OPTION_NUMBER,
@@ -196,6 +210,7 @@ static bool prepare(wr_config_reader *reader, const config_source *source)
     wr_config_add_builtin_loaders(reader);
     reader->config->grace_period_ms = WR_GRACE_PERIOD_DEFAULT_MS;
     reader->config->crash_reports = WR_CRASH_REPORTS_DEFAULT;
+    reader->config->receive_deadline_ms = WR_RECEIVE_DEADLINE_DEFAULT_MS;
     reader->config->path = wr_config_copy(reader, source->file);
     reader->config->folder = source->folder == NULL ? folder_of(reader, source->file)
                                                     : wr_config_copy(reader, source->folder);

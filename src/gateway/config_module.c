@@ -10,7 +10,15 @@
 #define DEFAULT_LOADER "native"
 #define NO_ARGS "null"
 
-enum { MODULE_NAME, MODULE_LOADER, MODULE_ARGS, MODULE_ISOLATION, MODULE_RESTART, MODULE_HEARTBEAT };
+enum {
+    MODULE_NAME,
+    MODULE_LOADER,
+    MODULE_ARGS,
+    MODULE_ISOLATION,
+    MODULE_RESTART,
+    MODULE_HEARTBEAT,
+    MODULE_SANDBOX
+};
 enum { USE_NAME, USE_ENTRYPOINT };
 enum { ISOLATION_THREAD, ISOLATION_PROCESS };
 
@@ -102,6 +110,11 @@ static const wr_option module_options[] = {
                           .kind = WR_OPTION_OBJECT,
                           .offset = offsetof(wr_module_draft, config.heartbeat),
                           .take = wr_config_take_heartbeat},
+    [MODULE_SANDBOX] = {.key = "sandbox",
+                        .summary = "what the module's process may not do",
+                        .kind = WR_OPTION_OBJECT,
+                        .offset = offsetof(wr_module_draft, config.sandbox),
+                        .take = wr_config_take_sandbox},
 };
 
 static const wr_option loader_use_options[] = {
@@ -164,10 +177,14 @@ static void check_supervision(wr_config_reader *reader, const wr_json_value *fou
 {
     bool launched = module->isolated || module->outprocess.launch.path != NULL;
     bool remote = module->isolated || module->type == WR_LOADER_OUTPROCESS;
-    if (found[MODULE_RESTART].json != NULL && !launched) {
-        wr_config_key_problem(reader, &found[MODULE_RESTART],
-                              "is for modules whose process the gateway starts (expected "
-                              "\"isolation\": \"process\" or \"activation.type\": \"launch\")");
+    static const unsigned of_launched[] = {MODULE_RESTART, MODULE_SANDBOX};
+    for (size_t i = 0; !launched && i < sizeof(of_launched) / sizeof(of_launched[0]); i++) {
+        const wr_json_value *key = &found[of_launched[i]];
+        if (key->json != NULL) {
+            wr_config_key_problem(reader, key,
+                                  "is for modules whose process the gateway starts (expected "
+                                  "\"isolation\": \"process\" or \"activation.type\": \"launch\")");
+        }
     }
     if (found[MODULE_HEARTBEAT].json != NULL && !remote) {
         wr_config_key_problem(reader, &found[MODULE_HEARTBEAT],
@@ -216,5 +233,6 @@ void wr_module_config_deinit(wr_module_config *module)
     free(module->loader);
     free(module->args);
     free(module->module_path);
+    wr_sandbox_config_deinit(&module->sandbox);
     wr_outprocess_config_deinit(&module->outprocess);
 }

@@ -47,8 +47,9 @@ static void take_backoff(wr_config_reader *reader, const wr_option *option,
         count++;
     }
     if (count != 2) {
-        wr_config_problem(reader, value, "has %zu entries (expected two: the first delay and the "
-                                         "longest, in milliseconds)",
+        wr_config_problem(reader, value,
+                          "has %zu entries (expected two: the first delay and the "
+                          "longest, in milliseconds)",
                           count);
     } else if (delays[0] > delays[1]) {
         wr_config_problem(reader, value, "the first delay, %u, is over the longest, %u", delays[0],

@@ -12,6 +12,14 @@
 #include "base/log.h"
 #include "platform/clock.h"
 
+#define WATCHDOG_PERIOD_MIN_MS 1000u
+
+/* What a gateway is made with. */
+typedef struct settings {
+    unsigned threads; /* of the pool; 0: one per core */
+    uint32_t receive_deadline_ms;
+} settings;
+
 static void report(const weir_gateway_options *options, const char *text)
 {
     if (options->on_problem != NULL) {
@@ -56,7 +64,23 @@ weir_err weir_gateway_check(const char *path, const weir_gateway_options *option
     return err;
 }
 
-static weir_err create(const weir_gateway_options *options, unsigned threads, weir_gateway **out)
+/* Timers no more often than once a second, and a report no later than a fifth of a long deadline.
+ */
+static weir_err create_watchdog(weir_gateway *gateway, uint32_t deadline_ms)
+{
+    if (deadline_ms == 0) {
+        return WEIR_OK;
+    }
+    uint64_t period_ms = deadline_ms / 5;
+    if (period_ms < WATCHDOG_PERIOD_MIN_MS) {
+        period_ms = WATCHDOG_PERIOD_MIN_MS;
+    }
+    return wr_watchdog_create(deadline_ms * WR_NS_PER_MS, period_ms * WR_NS_PER_MS,
+                              &gateway->watchdog);
+}
+
+static weir_err create(const weir_gateway_options *options, const settings *given,
+                       weir_gateway **out)
 {
     weir_gateway *gateway = calloc(1, sizeof(*gateway));
     if (gateway == NULL) {
@@ -66,7 +90,10 @@ static weir_err create(const weir_gateway_options *options, unsigned threads, we
     wr_mutex_init(&gateway->list);
     gateway->options = take_options(options);
     gateway->index = json_object();
-    weir_err err = wr_broker_create(threads, &gateway->broker);
+    weir_err err = wr_broker_create(given->threads, &gateway->broker);
+    if (err == WEIR_OK) {
+        err = create_watchdog(gateway, given->receive_deadline_ms);
+    }
     if (err != WEIR_OK || gateway->index == NULL) {
         weir_gateway_destroy(gateway);
         return WEIR_ERR_MEMORY;
@@ -77,7 +104,8 @@ static weir_err create(const weir_gateway_options *options, unsigned threads, we
 
 weir_err weir_gateway_create(const weir_gateway_options *options, weir_gateway **out)
 {
-    return create(options, 0, out);
+    const settings given = {.receive_deadline_ms = WR_RECEIVE_DEADLINE_DEFAULT_MS};
+    return create(options, &given, out);
 }
 
 /* Named links first: what they say goes before what "*" says. */
@@ -126,7 +154,8 @@ weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_opti
         return err;
     }
     weir_gateway *gateway;
-    err = create(options, config->threads, &gateway);
+    const settings given = {config->threads, config->receive_deadline_ms};
+    err = create(options, &given, &gateway);
     if (err != WEIR_OK) {
         wr_config_destroy(config);
         report(&known, weir_err_text(err));
@@ -225,12 +254,14 @@ void weir_gateway_destroy(weir_gateway *gateway)
         (void)weir_gateway_stop(gateway);
     }
     wr_broker_destroy(gateway->broker, gateway->stuck);
+    wr_watchdog_stop(gateway->watchdog);
     if (gateway->stuck) {
         return; /* a thread still uses some of the rest */
     }
     for (size_t i = 0; i < gateway->count; i++) {
         wr_instance_destroy(gateway->instances[i]);
     }
+    wr_watchdog_destroy(gateway->watchdog);
     wr_loop_destroy(gateway->loop);
     wr_run_folder_close(gateway->folder);
     for (size_t i = 0; i < gateway->star_count; i++) {

@@ -21,6 +21,7 @@ typedef struct star_link {
 /* What removed modules have counted. */
 typedef struct wr_removed {
     uint64_t redelivered;
+    uint64_t overruns;
 } wr_removed;
 
 struct weir_gateway {
@@ -33,6 +34,7 @@ struct weir_gateway {
     wr_broker *broker;
     wr_loop *loop;           /* made for the first remote module */
     wr_run_folder *folder;   /* likewise: for sockets */
+    wr_watchdog *watchdog;   /* NULL: receive has no deadline */
     wr_instance **instances; /* listed; in the order of adding */
     size_t count;            /* listed */
     size_t capacity;

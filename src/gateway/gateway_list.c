@@ -26,6 +26,7 @@ static weir_module_info info_of(const weir_gateway *gateway, const wr_instance *
         .name = instance->config->name,
         .loader = instance->config->loader,
         .state = state_of(gateway, instance),
+        .overruns = atomic_load(&instance->watched.overruns),
     };
     if (instance->proxy != NULL) {
         info.pid = wr_proxy_pid(instance->proxy);
@@ -84,10 +85,12 @@ static void add_up_modules(weir_gateway *gateway, weir_stats *stats)
     stats->uptime_ms = gateway->started ? (wr_clock_ns() - gateway->started_ns) / WR_NS_PER_MS : 0;
     stats->modules = gateway->count;
     stats->redelivered = gateway->removed.redelivered;
+    stats->overruns = gateway->removed.overruns;
     for (size_t i = 0; i < gateway->count; i++) {
         weir_module_info info = info_of(gateway, gateway->instances[i]);
         stats->redelivered += info.redelivered;
         stats->unacknowledged += info.unacknowledged;
+        stats->overruns += info.overruns;
     }
     wr_mutex_unlock(&gateway->list);
 }

@@ -80,6 +80,7 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .crash_folder = gateway->config == NULL ? NULL : gateway->config->crash_folder,
         .crash_reports = gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT
                                                  : gateway->config->crash_reports,
+        .watchdog = gateway->watchdog,
         .number = gateway->added,
     };
     return wr_instance_create(config, &host, out, error);
@@ -208,6 +209,7 @@ static void unlist(weir_gateway *gateway, wr_instance *instance)
     if (instance->proxy != NULL) {
         gateway->removed.redelivered += wr_proxy_redelivered(instance->proxy);
     }
+    gateway->removed.overruns += atomic_load(&instance->watched.overruns);
     wr_mutex_unlock(&gateway->list);
     for (size_t i = place; i < gateway->count; i++) {
         const char *name = gateway->instances[i]->config->name;

@@ -61,18 +61,6 @@ static char *find_module(const char *name)
     return absolute;
 }
 
-/* The library of a native module. It was found a moment ago; without it its name must do. */
-static char *find_library(const char *module_path, const char *config_folder)
-{
-    char *found = NULL;
-    if (wr_native_find(module_path, config_folder, &found, NULL) != WEIR_OK) {
-        return wr_text_copy(module_path);
-    }
-    char *absolute = wr_path_absolute(found);
-    free(found);
-    return absolute;
-}
-
 weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *host)
 {
     const wr_module_config *config = instance->config;
@@ -82,17 +70,14 @@ weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *ho
     instance->crash_folder = choose_folder(host->crash_folder);
     instance->replay_module = find_module("replay");
     instance->logger_module = find_module("logger");
-    if (config->isolated) {
-        instance->library = find_library(config->module_path, host->config_folder);
-    }
     if (instance->crash_folder == NULL || instance->replay_module == NULL ||
-        instance->logger_module == NULL || (config->isolated && instance->library == NULL)) {
+        instance->logger_module == NULL) {
         return WEIR_ERR_MEMORY;
     }
     instance->crash = (wr_crash_settings){
         .folder = instance->crash_folder,
         .reports_max = host->crash_reports,
-        .library = instance->library,
+        .library = instance->module_file,
         .args = config->args,
         .replay_module = instance->replay_module,
         .logger_module = instance->logger_module,
@@ -104,7 +89,6 @@ weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *ho
 void wr_instance_free_crash(wr_instance *instance)
 {
     free(instance->crash_folder);
-    free(instance->library);
     free(instance->replay_module);
     free(instance->logger_module);
 }

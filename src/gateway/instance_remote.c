@@ -12,7 +12,9 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "gateway/instance_crash.h"
+#include "gateway/instance_sandbox.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "weir/remote.h"
 
 static weir_err no_memory(wr_error *error)
@@ -88,13 +90,16 @@ static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host
     if (err != WEIR_OK) {
         return err;
     }
+    const char *folder =
+        instance->folder == NULL ? host->folder : wr_run_folder_path(instance->folder);
     wr_buffer control = WR_BUFFER_INIT;
-    wr_buffer_printf(&control, "%s/c%zu", host->folder, host->number);
+    wr_buffer_printf(&control, "%s/c%zu", folder, host->number);
     instance->control_path = wr_buffer_take(&control);
     instance->hosted_args = make_hosted_args(file, instance->config);
     instance->host_program = find_host_program();
+    instance->module_file = wr_path_absolute(file);
     free(file);
-    if (instance->control_path == NULL || instance->hosted_args == NULL ||
+    if (instance->module_file == NULL || instance->control_path == NULL || instance->hosted_args == NULL ||
         instance->host_program == NULL) {
         return no_memory(error);
     }
@@ -125,7 +130,7 @@ static weir_err set_environment(wr_instance *instance, wr_error *error)
     wr_buffer control = WR_BUFFER_INIT;
     wr_buffer_printf(&control, "%s=%s", WEIR_ENV_CONTROL_ID, instance->proxy_options.control_path);
     instance->control_env = wr_buffer_take(&control);
-    instance->launch_env = calloc(count + 2, sizeof(char *));
+    instance->launch_env = calloc(count + 3, sizeof(char *));
     if (instance->control_env == NULL || instance->launch_env == NULL) {
         return no_memory(error);
     }
@@ -133,6 +138,7 @@ static weir_err set_environment(wr_instance *instance, wr_error *error)
         instance->launch_env[i] = from[i];
     }
     instance->launch_env[count] = instance->control_env;
+    instance->launch_env[count + 1] = instance->users_env; /* NULL: none */
     instance->launch.process.env = instance->launch_env;
     return WEIR_OK;
 }
@@ -152,6 +158,12 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->restart = instance->config->restart;
     options->heartbeat = instance->config->heartbeat;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;
+    if (instance->config->sandbox.present) {
+        weir_err err = wr_sandboxed_prepare(instance, error);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
     if (instance->config->isolated) {
         weir_err err = set_isolated(instance, host, error);
         if (err != WEIR_OK) {
@@ -163,6 +175,12 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
         return WEIR_OK;
     }
     options->launch = &instance->launch;
+    if (instance->config->sandbox.present) {
+        weir_err err = wr_sandboxed_create(instance, error);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
     return set_environment(instance, error);
 }
 
@@ -189,7 +207,9 @@ void wr_remote_free(wr_instance *instance)
     free(instance->control_path);
     free(instance->hosted_args);
     free(instance->host_program);
+    free(instance->module_file);
     free(instance->launch_env);
     free(instance->control_env);
     wr_instance_free_crash(instance);
+    wr_sandboxed_free(instance);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/api.h"
 #include "base/error.h"
@@ -28,5 +29,16 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_file_lock(int handle);
  * usable). `*path` is absolute and the caller's to free. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(const char *prefix, char **path,
                                                             wr_error *error);
+
+/* The name of the folder for another user, in the one made by wr_folder_create_for. */
+#define WR_FOLDER_OF_USER "u"
+
+/* Likewise for a process of another user: a folder that all may pass through but not look into
+ * (0711), at a place that this user can reach, and in it WR_FOLDER_OF_USER, the user's alone
+ * (0700).
+ * `*path` is that of the outer folder. Errors: NOT_FOUND (no such place), DENIED, IO, MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_for(const char *prefix, uint32_t user,
+                                                        uint32_t group, char **path,
+                                                        wr_error *error);
 
 #endif

@@ -13,6 +13,9 @@
 #include "platform/file.h"
 #include "proxy/proxy_internal.h"
 
+/* Control messages that are read before the other sockets have their turn. */
+#define CONTROL_BATCH 64u
+
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
@@ -89,12 +92,13 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
         wr_proxy_continue_stop(proxy);
         return;
     }
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
     }
-    if (state != WR_PROXY_ENDING) {
-        retry_later(proxy);
-    }
+    retry_later(proxy);
 }
 
 void wr_proxy_lose(wr_proxy *proxy, const char *reason)
@@ -221,6 +225,12 @@ static void attach(wr_proxy *proxy)
     }
 }
 
+static void begin_attach(wr_proxy *proxy)
+{
+    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
     uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
@@ -282,7 +292,7 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
 static void be_refused(wr_proxy *proxy)
 {
     if (proxy->supervisor != NULL) {
-        wr_proxy_give_up(proxy);
+        wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
@@ -306,8 +316,19 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension)
     }
     set_peer_limit(proxy, extension);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
-    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
-    attach(proxy);
+    wr_timer_clear(proxy->timer);
+    if (proxy->start_wanted) {
+        begin_attach(proxy);
+    } /* else its links are still to be made, and what it sends would go nowhere */
+}
+
+void wr_proxy_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && proxy->channel == NULL) {
+        begin_attach(proxy);
+    } else {
+        wr_proxy_send_start(proxy);
+    }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
@@ -413,15 +434,21 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     return proxy->control != NULL;
 }
 
+/* What the remote sent; CONTROL_BATCH messages, then the other sockets have their turn. */
 static void read_control(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     wr_sp_frame frame;
-    weir_err err;
-    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
-        if (!handle_frame(proxy, &frame)) {
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < CONTROL_BATCH && err == WEIR_OK; i++) {
+        err = wr_sp_receive(proxy->control, &frame, &error);
+        if (err == WEIR_OK && !handle_frame(proxy, &frame)) {
             return;
         }
+    }
+    if (err == WEIR_OK) {
+        wr_loop_post(proxy->loop, &proxy->control_task); /* there may be more in the buffer */
+        return;
     }
     if (err != WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
@@ -431,6 +458,14 @@ static void read_control(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
+    }
+}
+
+void wr_proxy_on_control_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, control_task);
+    if (proxy->control != NULL) {
+        read_control(proxy);
     }
 }
 
@@ -519,6 +554,21 @@ void wr_proxy_try_connect(wr_proxy *proxy)
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
+/* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
+ * nanomsg forgets what it has received when the connection is closed. */
+static void give_up_waiting(wr_proxy *proxy)
+{
+    bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
+                                                       .type = WR_CONTROL_DESTROY})) {
+        proxy->destroy_sent = true;
+        wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
+    } else {
+        wr_proxy_disconnect(proxy);
+    }
+    wr_proxy_continue_stop(proxy);
+}
+
 void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
@@ -552,8 +602,7 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
-        wr_proxy_disconnect(proxy);
-        wr_proxy_continue_stop(proxy);
+        give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
     case WR_PROXY_ENDING:

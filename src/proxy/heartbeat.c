@@ -34,7 +34,7 @@ static void hang(wr_proxy *proxy, uint64_t silent_ms)
     }
     wr_log(proxy->node->name, WEIR_LOG_ERROR, "hangs: no sign of life of process %lld for %llu ms",
            (long long)wr_proxy_pid(proxy), (unsigned long long)silent_ms);
-    wr_proxy_give_up(proxy);
+    wr_proxy_give_up_hung(proxy, silent_ms);
 }
 
 /* The gateway itself did not run for a while (stopped, or the machine slept): nobody could have

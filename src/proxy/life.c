@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "platform/clock.h"
 #include "platform/random.h"
+#include "proxy/crash.h"
 #include "proxy/proxy_internal.h"
 
 #define HOW_SIZE 1024
@@ -78,8 +79,20 @@ static void decide(wr_proxy *proxy, const ending *end)
     }
 }
 
+static void report(wr_proxy *proxy, const wr_process_exit *result)
+{
+    wr_proxy_report_crash(proxy, &(wr_proxy_end){
+                                     .exit = result,
+                                     .reason = proxy->gave_up,
+                                     .hung_ms = proxy->hung_ms,
+                                     .lines = wr_supervisor_lines(proxy->supervisor),
+                                 });
+}
+
 static void forget_process(wr_proxy *proxy)
 {
+    wr_stack_dump_destroy(proxy->stack_dump);
+    proxy->stack_dump = NULL;
     wr_supervisor_destroy(proxy->supervisor);
     proxy->supervisor = NULL;
     atomic_store(&proxy->pid, 0);
@@ -90,7 +103,8 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     wr_proxy *proxy = arg;
     char text[64];
     wr_process_exit_text(result, text, sizeof(text));
-    ending end = {.failure = result->by_signal || result->value != 0 || proxy->gave_up};
+    ending end = {.failure = result->by_signal || result->value != 0 ||
+                             proxy->gave_up != NULL};
     (void)snprintf(end.how, sizeof(end.how), "process %lld ended: %s",
                    (long long)wr_supervisor_pid(proxy->supervisor), text);
     bool ordered = proxy->restart_ordered;
@@ -98,8 +112,12 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     if (proxy->control != NULL) {
         wr_proxy_lose(proxy, NULL); /* what it sent before its end */
     }
+    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    if (end.failure && !ordered && !stopping) {
+        report(proxy, result);
+    }
     forget_process(proxy);
-    if (wr_proxy_get_state(proxy) == WR_PROXY_STOPPING) {
+    if (stopping) {
         wr_log(proxy->node->name, WEIR_LOG_INFO, "%s", end.how);
         wr_proxy_continue_stop(proxy);
     } else if (ordered) {
@@ -114,7 +132,8 @@ void wr_proxy_launch(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     const wr_launch *how = proxy->options.launch;
-    proxy->gave_up = false;
+    proxy->gave_up = NULL;
+    proxy->hung_ms = 0;
     proxy->end_asked = false;
     proxy->running_since_ns = 0;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_LAUNCHED);
@@ -159,13 +178,47 @@ static void begin_ending(wr_proxy *proxy)
     wr_timer_clear(proxy->timer);
 }
 
-void wr_proxy_give_up(wr_proxy *proxy)
+void wr_proxy_give_up(wr_proxy *proxy, const char *why)
 {
-    proxy->gave_up = true;
+    proxy->gave_up = why;
     begin_ending(proxy);
+    wr_proxy_end_process(proxy, false);
+}
+
+static void end_hung(wr_proxy *proxy)
+{
     uint32_t grace_ms = proxy->options.launch->grace_period_ms;
-    bool cut = proxy->silent && grace_ms > HUNG_GRACE_MAX_MS;
-    end_process(proxy, false, cut ? HUNG_GRACE_MAX_MS : grace_ms);
+    end_process(proxy, false, grace_ms > HUNG_GRACE_MAX_MS ? HUNG_GRACE_MAX_MS : grace_ms);
+}
+
+static void on_stack_line(void *arg, const char *line)
+{
+    wr_proxy *proxy = arg;
+    wr_supervisor_log(proxy->supervisor, line);
+}
+
+static void on_stack_done(void *arg)
+{
+    wr_proxy *proxy = arg;
+    wr_stack_dump_destroy(proxy->stack_dump);
+    proxy->stack_dump = NULL;
+    end_hung(proxy);
+}
+
+static const wr_stack_dump_fns stack_dump_fns = {on_stack_line, on_stack_done};
+
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms)
+{
+    proxy->gave_up = "it hung";
+    proxy->hung_ms = silent_ms;
+    begin_ending(proxy);
+    weir_err err = wr_stack_dump_start(proxy->loop, wr_proxy_pid(proxy), WR_STACK_DUMP_DEFAULT_MS,
+                                       &stack_dump_fns, proxy, &proxy->stack_dump);
+    if (err != WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "its stacks cannot be shown: %s",
+               weir_err_text(err));
+        end_hung(proxy);
+    }
 }
 
 /* A process that is there ends first, as in an orderly stop. */

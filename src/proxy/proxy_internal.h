@@ -12,6 +12,7 @@
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
+#include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
 #include "platform/clock.h"
@@ -24,6 +25,9 @@
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 5u
+
+/* A remote module that did not take its messages has this long to read destroy. */
+#define WR_DESTROY_DELAY_MS 100u
 
 struct wr_proxy {
     /* Set once. */
@@ -79,7 +83,9 @@ struct wr_proxy {
     uint64_t untold_bytes;     /* bytes of those that it does not know of */
     uint64_t redelivered_end;  /* its messages below this number may have come before */
     bool end_asked;            /* the supervisor was told to end the process */
-    bool gave_up;              /* its end is a failure, however it ends */
+    const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
+    uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
+    wr_stack_dump *stack_dump; /* under way; the process is ended after it */
     bool restart_ordered;      /* it is launched anew when it has ended */
     uint64_t running_since_ns; /* of this process; 0: it was never in service */
     wr_restart restart;
@@ -101,6 +107,7 @@ struct wr_proxy {
     wr_task restart_task;
     wr_task write_task; /* watch until the socket can be written */
     wr_task free_task;  /* the node is gone */
+    wr_task control_task; /* go on reading control messages */
     wr_task read_task;  /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
@@ -122,6 +129,7 @@ void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 bool wr_proxy_may_connect(const wr_proxy *proxy);
 void wr_proxy_try_connect(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
+void wr_proxy_on_control_task(wr_task *task);
 /* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
@@ -129,6 +137,8 @@ void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
 /* A path that we made up may still name the socket of a remote module that was killed. */
 void wr_proxy_forget_message_path(wr_proxy *proxy);
+/* All links exist: connect the message channel if that had to wait, or send start. */
+void wr_proxy_go_on(wr_proxy *proxy);
 /* Send start if all is there and it was not sent. */
 void wr_proxy_send_start(wr_proxy *proxy);
 
@@ -140,8 +150,10 @@ void wr_proxy_launch(wr_proxy *proxy);
 void wr_proxy_launch_again(wr_proxy *proxy);
 /* End the process: now, or, where it was asked to by destroy, after its grace period. */
 void wr_proxy_end_process(wr_proxy *proxy, bool asked);
-/* It is of no use any more: end it, and let the restart policy decide. */
-void wr_proxy_give_up(wr_proxy *proxy);
+/* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */
+void wr_proxy_give_up(wr_proxy *proxy, const char *why);
+/* The same for one that hangs; its stacks are logged first. */
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
 void wr_proxy_on_restart_task(wr_task *task);
 
 /* heartbeat.c: on the loop. Errors: MEMORY. */

@@ -10,6 +10,7 @@
 
 #include "loop/loop.h"
 #include "platform/process.h"
+#include "proxy/line_ring.h"
 
 typedef struct wr_launch {
     wr_process_options process;
@@ -31,6 +32,10 @@ WEIR_MUST_CHECK weir_err wr_supervisor_launch(wr_loop *loop, const char *name,
 /* The process should end by itself now (`asked`), or is told to by SIGTERM at once; it has `grace_ms`
  * for each until the next step: SIGTERM, SIGKILL. Call it once. */
 void wr_supervisor_end(wr_supervisor *supervisor, bool asked, uint32_t grace_ms);
+/* Log a line as if the process had written it. */
+void wr_supervisor_log(wr_supervisor *supervisor, const char *line);
+/* The last lines, for a crash report; borrowed. */
+const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor);
 int64_t wr_supervisor_pid(const wr_supervisor *supervisor);
 /* Kills the process if it still lives. NULL is allowed. */
 void wr_supervisor_destroy(wr_supervisor *supervisor);

@@ -20,8 +20,9 @@
 /* A run of so many messages is written at once; smaller ones are gathered for so long. */
 #define GATHERED_ENOUGH 16u
 #define GATHER_NS 50000u
-/* How much of what a lost remote module left in the socket is taken, at most. */
-#define REST_BATCHES_MAX 65536u
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes on
+ * writing would keep the loop for ever. */
+#define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -275,7 +276,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    for (unsigned i = 0; i < REST_BATCHES_MAX && proxy->channel != NULL && err == WEIR_OK; i++) {
+    uint64_t end_ns = wr_clock_ns() + REST_MAX_NS;
+    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -291,10 +293,10 @@ static void on_greeted(wr_proxy *proxy)
     wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
                  proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
+    wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
-    wr_proxy_send_start(proxy);
 }
 
 static void read_channel(wr_proxy *proxy)

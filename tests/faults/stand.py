@@ -20,6 +20,8 @@ MODULES = {name: harness.built("tests", "faults", f"lib{name}.so")
 LINK = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) \+ "
                   r"(\d+) \(closed\), queued (\d+) \(.*\)$", re.MULTILINE)
 MODULE = re.compile(r"^module (.*) \(.*\): .*; redelivered (\d+), ", re.MULTILINE)
+# A source that has not moved so often is taken for one that waits for room.
+STUCK_LOOKS = 20
 # What a sanitizer does to memory says nothing of the program's.
 SANITIZED = bool(re.search(r"^WEIR_SANITIZE:STRING=.+$",
                            harness.read_text(os.path.join(harness.BUILD, "CMakeCache.txt")),
@@ -119,17 +121,18 @@ class Stand(harness.WeirTest):
     # waiting
 
     def wait_for_published(self, name, more):
-        """Until a source has published so many more, or waits for room."""
+        """Until a source has published so many more, or seems to wait for room."""
         counts = self.tallies[name]
         last = counts.published
+        goal = last + more
+        looks = 0
 
         def moved_or_stuck():
-            nonlocal last
+            nonlocal last, looks
             now = counts.published
-            stuck = now == last
+            looks = looks + 1 if now == last else 0
             last = now
-            return now >= goal or stuck
-        goal = last + more
+            return now >= goal or looks == STUCK_LOOKS
         harness.wait_until(moved_or_stuck, f"{name} publishes or is stuck")
 
     def wait_for_arrival(self, source, sink):

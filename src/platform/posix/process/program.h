@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "platform/sandbox.h"
 
 /* The absolute path of the program `name`; the caller frees it. With a slash, it is taken relative
  * to the working directory and need not exist; without, it is searched in PATH.
@@ -24,7 +25,8 @@ typedef struct wr_child_plan {
     const char *path; /* absolute */
     char *const *argv;
     char *const *envp;
-    const char *working_dir; /* NULL: stay */
+    const char *working_dir;   /* NULL: stay */
+    const wr_sandbox *sandbox; /* NULL: none */
     pid_t parent;
     int input;   /* becomes descriptor 0 */
     int output;  /* becomes 1 and 2 */
@@ -33,10 +35,15 @@ typedef struct wr_child_plan {
 
 typedef enum wr_child_step {
     WR_CHILD_GROUP,
+    WR_CHILD_LIMITS,
+    WR_CHILD_USER,
     WR_CHILD_PARENT,
     WR_CHILD_STDIO,
     WR_CHILD_FOLDER,
+    WR_CHILD_PRIVILEGES,
+    WR_CHILD_PATHS,
     WR_CHILD_DESCRIPTORS,
+    WR_CHILD_FILTER,
     WR_CHILD_EXEC
 } wr_child_step;
 

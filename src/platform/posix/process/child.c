@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "sandbox_os.h"
+
 #define EXIT_NOT_RUN 127
 
 _Noreturn static void fail(const wr_child_plan *plan, wr_child_step step)
@@ -66,18 +68,46 @@ static void close_inherited(const wr_child_plan *plan)
     }
 }
 
+static void check(const wr_child_plan *plan, bool done, wr_child_step step)
+{
+    if (!done) {
+        fail(plan, step);
+    }
+}
+
+/* In a sandbox it leads a session, too, so that no terminal of the parent's is its own. */
+static void lead(const wr_child_plan *plan)
+{
+    check(plan, plan->sandbox != NULL ? setsid() >= 0 : setpgid(0, 0) == 0, WR_CHILD_GROUP);
+}
+
+static void become_user(const wr_child_plan *plan)
+{
+    if (plan->sandbox != NULL) {
+        check(plan, wr_sandbox_set_limits(plan->sandbox), WR_CHILD_LIMITS);
+        check(plan, wr_sandbox_set_user(plan->sandbox), WR_CHILD_USER);
+    }
+}
+
+static void enter_sandbox(const wr_child_plan *plan)
+{
+    if (plan->sandbox != NULL) {
+        check(plan, wr_sandbox_drop_privileges(), WR_CHILD_PRIVILEGES);
+        check(plan, wr_sandbox_confine(plan->sandbox), WR_CHILD_PATHS);
+    }
+}
+
 void wr_child_run(const wr_child_plan *plan)
 {
-    if (setpgid(0, 0) != 0) {
-        fail(plan, WR_CHILD_GROUP);
-    }
-    follow_parent(plan);
+    lead(plan);
+    become_user(plan);
+    follow_parent(plan); /* after a change of the user, which ends that */
     reset_signals();
     set_stdio(plan);
-    if (plan->working_dir != NULL && chdir(plan->working_dir) != 0) {
-        fail(plan, WR_CHILD_FOLDER);
-    }
+    check(plan, plan->working_dir == NULL || chdir(plan->working_dir) == 0, WR_CHILD_FOLDER);
+    enter_sandbox(plan); /* before its rules, a descriptor, are closed */
     close_inherited(plan);
+    check(plan, plan->sandbox == NULL || wr_sandbox_filter(plan->sandbox), WR_CHILD_FILTER);
     execve(plan->path, plan->argv, plan->envp);
     fail(plan, WR_CHILD_EXEC);
 }

@@ -114,8 +114,9 @@ static pid_t fork_child(const wr_child_plan *plan)
 }
 
 /* What a failed exec means, where errno alone would mislead. */
-static weir_err exec_error(const char *path, int number, wr_error *error)
+static weir_err exec_error(const wr_child_plan *plan, int number, wr_error *error)
 {
+    const char *path = plan->path;
     struct stat what;
     bool exists = stat(path, &what) == 0;
     if (number == ENOENT && exists) {
@@ -124,6 +125,12 @@ static weir_err exec_error(const char *path, int number, wr_error *error)
     }
     if (number == EACCES && exists && S_ISDIR(what.st_mode)) {
         return wr_error_set(error, WEIR_ERR_DENIED, "cannot run '%s': it is a folder", path);
+    }
+    if (number == EACCES && exists && plan->sandbox != NULL) {
+        return wr_error_set(error, WEIR_ERR_DENIED,
+                            "cannot run '%s': its sandbox lets it not (by its user, or by its "
+                            "paths), or it is not executable",
+                            path);
     }
     if (number == EACCES && exists) {
         return wr_error_set(error, WEIR_ERR_DENIED,
@@ -143,21 +150,31 @@ static weir_err child_error(const wr_child_plan *plan, const wr_child_failure *f
 {
     switch (failure->step) {
     case WR_CHILD_EXEC:
-        return exec_error(plan->path, failure->number, error);
+        return exec_error(plan, failure->number, error);
     case WR_CHILD_FOLDER:
         return wr_os_error_set(error, failure->number, "cannot run '%s' in the working folder '%s'",
                                plan->path, plan->working_dir);
     case WR_CHILD_GROUP:
+    case WR_CHILD_LIMITS:
+    case WR_CHILD_USER:
     case WR_CHILD_PARENT:
     case WR_CHILD_STDIO:
+    case WR_CHILD_PRIVILEGES:
+    case WR_CHILD_PATHS:
     case WR_CHILD_DESCRIPTORS:
+    case WR_CHILD_FILTER:
         break;
     }
     static const char *const steps[] = {
         [WR_CHILD_GROUP] = "make a process group",
+        [WR_CHILD_LIMITS] = "set the limits of its sandbox",
+        [WR_CHILD_USER] = "become the user of its sandbox",
         [WR_CHILD_PARENT] = "tie it to this process",
         [WR_CHILD_STDIO] = "connect its output",
+        [WR_CHILD_PRIVILEGES] = "give up privileges for its sandbox",
+        [WR_CHILD_PATHS] = "confine it to the paths of its sandbox",
         [WR_CHILD_DESCRIPTORS] = "close inherited descriptors",
+        [WR_CHILD_FILTER] = "filter system calls for its sandbox",
     };
     return wr_os_error_set(error, failure->number, "cannot run '%s': cannot %s", plan->path,
                            steps[failure->step]);
@@ -266,6 +283,7 @@ weir_err wr_process_spawn(const wr_process_options *options, wr_process **out, w
             .argv = argv,
             .envp = envp,
             .working_dir = options->working_dir,
+            .sandbox = options->sandbox,
             .parent = getpid(),
         };
         err = spawn_plan(&plan, out, error);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * "Did you mean ...?": the nearest of some candidates by edit distance (insert, remove or replace
- * one byte). Only a band around the diagonal is computed, so that a try costs little.
+ * The edit distance (bytes to insert, remove or replace), row by row. Only a band around the
+ * diagonal is computed, so that a try costs little.
  */
-#include <stdio.h>
-#include <string.h>
+#include "base/suggest.h"
 
-#include "gateway/config_reader.h"
+#include <string.h>
 
 #define WORD_MAX 64u    /* bytes; longer words get no suggestion */
 #define DISTANCE_MAX 3u /* and words further away are none */
@@ -70,14 +69,4 @@ void wr_suggestion_try(wr_suggestion *suggestion, const char *candidate)
         suggestion->distance = distance;
         suggestion->best = candidate;
     }
-}
-
-wr_shown wr_suggestion_text(const wr_suggestion *suggestion)
-{
-    wr_shown shown = {""};
-    if (suggestion->best != NULL) {
-        snprintf(shown.text, sizeof(shown.text), "did you mean %.80s?",
-                 wr_show_text(suggestion->best).text);
-    }
-    return shown;
 }
