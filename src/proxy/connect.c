@@ -73,6 +73,15 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
 
+static void hasten_retry(wr_proxy *proxy)
+{
+    if (wr_clock_ns() - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+        proxy->retry_ms = 1;
+    } else if (proxy->retry_ms > WR_RETRY_SERVED_MAX_MS) {
+        proxy->retry_ms = WR_RETRY_SERVED_MAX_MS;
+    }
+}
+
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
@@ -98,6 +107,9 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
+    }
+    if (state == WR_PROXY_RUNNING) {
+        hasten_retry(proxy);
     }
     retry_later(proxy);
 }

@@ -22,6 +22,10 @@
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
+/* One that was in service is tried again at this distance at the most; at once if it was for so long.
+ * Else a peer that comes and goes as fast as it can would keep the gateway busy. */
+#define WR_RETRY_SERVED_MAX_MS 64u
+#define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u

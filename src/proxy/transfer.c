@@ -309,7 +309,6 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->retry_ms = 1;
     proxy->trouble_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
