@@ -304,7 +304,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged, session->processed);
+    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
