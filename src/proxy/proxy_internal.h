@@ -70,6 +70,7 @@ struct wr_proxy {
     uint64_t create_count;  /* names fresh message channels */
     char *message_path;     /* of this create */
     bool waiting_logged;    /* once for each time of waiting */
+    bool refusal_logged;   /* likewise: why somebody who is there cannot be connected to */
     wr_log_limit log_limit; /* of wr_proxy_log */
     bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
