@@ -76,6 +76,7 @@ struct wr_proxy {
     bool answered;          /* one was, by an old peer that may answer the others, too */
     char *message_path;     /* of this create */
     bool waiting_logged;    /* once for each time of waiting */
+    bool refusal_logged;   /* likewise: why somebody who is there cannot be connected to */
     wr_log_limit log_limit; /* of wr_proxy_log */
     bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
