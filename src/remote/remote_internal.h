@@ -3,6 +3,7 @@
  * The remote side's own data, and what its files offer to each other:
  *   remote.c    life cycle, the three ways to run, the loop's one step
  *   session.c   the control channel: create, start, destroy, reply
+ *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
@@ -131,11 +132,10 @@ void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
-void wr_session_end_module(weir_remote *remote);
-/* Before wr_session_close: destroy the module, take no new gateway, and begin to write the rest. */
+/* Before wr_session_close: take no new gateway, destroy the module, and begin to write the rest. */
 void wr_session_leave(weir_remote *remote);
-/* End the ending when all is written, the gateway is gone or it is time to. */
-void wr_session_try_end(weir_remote *remote);
+/* The module is gone: neither its create nor its args are of use any more. */
+void wr_session_forget(weir_remote *remote);
 /* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with
  * the next ones. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
@@ -145,6 +145,16 @@ void wr_session_tell(weir_remote *remote);
 void wr_session_tell_in_time(weir_remote *remote);
 /* Is there something to be told? */
 bool wr_session_owes(const weir_remote *remote);
+
+/* ending.c */
+/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
+void wr_ending_destroy(weir_remote *remote);
+/* The same, and close the message channel, whatever is not written. */
+void wr_ending_now(weir_remote *remote);
+/* The same, but the channel stays until wr_ending_try finds that all is written, that the gateway
+ * is gone, or that this time has passed. */
+void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
+void wr_ending_try(weir_remote *remote);
 
 /* intake.c */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);
