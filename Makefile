@@ -2,7 +2,7 @@
 # The short names for what CMake and scripts/ do. `make help` lists them.
 
 PREFIX ?= /usr/local
-# For demo: stop after so many seconds. For fuzz: so many for each target.
+# For demo: stop after so many seconds. For faults and fuzz: so many for each scenario or target.
 SECONDS ?=
 JOBS ?= $(shell nproc)
 
@@ -30,11 +30,12 @@ bench: ## measure against the limits and other libraries; results in bench/out/ 
 	@scripts/install-deps build bench
 	@bench/run.sh
 
-faults: ## the tests that break, kill and flood a running gateway
+faults: ## the tests that break, kill and flood a running gateway; each for SECONDS=n (a minute if not given)
 	@scripts/install-deps build check
 	@$(CMAKE) --preset dev
 	@$(CMAKE) --build --preset dev -j $(JOBS)
 	@ctest --preset dev -L faults --no-tests=error
+	@WEIR_BUILD_DIR=build-dev python3 -B tests/faults/faults.py --long --seconds "$(or $(SECONDS),60)"
 
 fuzz: ## run each fuzz target for SECONDS=n (an hour if not given)
 	@scripts/install-deps build check

@@ -324,13 +324,16 @@ void wr_node_stop_waiting(wr_node *node)
 static bool take_run_right(wr_node *node, uint64_t deadline_ns)
 {
     bool in_time = true;
-    int idle = WR_NODE_IDLE;
+    int state = WR_NODE_IDLE;
     wait_begin(node);
-    while (in_time && !atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_CLOSED)) {
-        if (idle == WR_NODE_CLOSED) {
+    while (in_time && !atomic_compare_exchange_strong(&node->state, &state, WR_NODE_CLOSED)) {
+        if (state == WR_NODE_CLOSED) {
             break;
         }
-        idle = WR_NODE_IDLE;
+        if (state == WR_NODE_GATHERING || state == WR_NODE_IDLE) {
+            continue; /* from there */
+        }
+        state = WR_NODE_IDLE;
         in_time = wr_cond_wait_until(&node->changed, &node->lock, deadline_ns);
     }
     wait_end(node);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Child processes. A child gets descriptors 0 (/dev/null), 1 and 2 (a stream to the parent), and no
- * others; it leads a process group of its own; it dies with its parent, however that ends.
+ * others; it leads a process group of its own; it dies with its parent, however that ends. (In
+ * libweir-gateway, from which tests use it, too.)
  */
 #ifndef WR_PLATFORM_PROCESS_H
 #define WR_PLATFORM_PROCESS_H
@@ -34,22 +35,22 @@ typedef struct wr_process_exit {
 /* Start a child. The thread that calls this must live as long as the child should. Errors:
  * NOT_FOUND, DENIED, IO, MEMORY; `error` says which step failed (program, working folder) and why.
  */
-WEIR_MUST_CHECK weir_err wr_process_spawn(const wr_process_options *options, wr_process **out,
-                                          wr_error *error);
-int64_t wr_process_id(const wr_process *process);
+WR_SHARED WEIR_MUST_CHECK weir_err wr_process_spawn(const wr_process_options *options,
+                                                    wr_process **out, wr_error *error);
+WR_SHARED int64_t wr_process_id(const wr_process *process);
 /* Readable when the child has ended. */
-wr_waitable wr_process_waitable(const wr_process *process);
+WR_SHARED wr_waitable wr_process_waitable(const wr_process *process);
 /* The child's standard output and error, to read; owned by the process. */
-wr_stream *wr_process_output(wr_process *process);
+WR_SHARED wr_stream *wr_process_output(wr_process *process);
 /* Collect an ended child, and kill what is left of its process group. Where somebody else collected
  * it, the exit status is WR_EXIT_UNKNOWN. Errors: WOULD_BLOCK (it lives). May be called again. */
-WEIR_MUST_CHECK weir_err wr_process_reap(wr_process *process, wr_process_exit *result);
+WR_SHARED WEIR_MUST_CHECK weir_err wr_process_reap(wr_process *process, wr_process_exit *result);
 /* Ask the child's process group to end, or end it. Harmless after the end. */
-void wr_process_terminate(wr_process *process);
-void wr_process_kill(wr_process *process);
+WR_SHARED void wr_process_terminate(wr_process *process);
+WR_SHARED void wr_process_kill(wr_process *process);
 /* "exit status 3", "signal 9 (Killed)". */
-void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size);
+WR_SHARED void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size);
 /* Kill and collect the child if it still lives; free. NULL is allowed. */
-void wr_process_destroy(wr_process *process);
+WR_SHARED void wr_process_destroy(wr_process *process);
 
 #endif

@@ -11,7 +11,11 @@
 #include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "proxy/proxy_internal.h"
+
+/* Control messages that are read before the other sockets have their turn. */
+#define CONTROL_BATCH 64u
 
 static void retry_later(wr_proxy *proxy)
 {
@@ -57,17 +61,26 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 {
     const char *at = proxy->options.control_path;
     if (goodbye) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
     } else if (state == WR_PROXY_RUNNING) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
     } else if (!proxy->trouble_logged) {
         proxy->trouble_logged = true;
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s",
-               at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s", at,
+                     reason);
     }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
+
+static void hasten_retry(wr_proxy *proxy)
+{
+    if (wr_clock_ns() - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+        proxy->retry_ms = 1;
+    } else if (proxy->retry_ms > WR_RETRY_SERVED_MAX_MS) {
+        proxy->retry_ms = WR_RETRY_SERVED_MAX_MS;
+    }
+}
 
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
@@ -95,6 +108,9 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
     }
+    if (state == WR_PROXY_RUNNING) {
+        hasten_retry(proxy);
+    }
     retry_later(proxy);
 }
 
@@ -120,8 +136,8 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         return true;
     }
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
+                     wr_control_type_name(message->type), weir_err_text(err));
     }
     return err == WEIR_OK;
 }
@@ -145,6 +161,22 @@ void wr_proxy_forget_message_path(wr_proxy *proxy)
     proxy->message_path = NULL;
 }
 
+void wr_proxy_keep_folder(const wr_proxy *proxy)
+{
+    const char *folder = proxy->options.folder;
+    if (folder == NULL || wr_file_exists(folder)) {
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    if (wr_folder_ensure(folder, &error) == WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed; it is made again",
+               folder);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed: %s", folder,
+               wr_error_text(&error));
+    }
+}
+
 /* So often the time until the next create is doubled. */
 #define CREATES_UNANSWERED_MAX 6u
 
@@ -156,6 +188,7 @@ static bool choose_message_path(wr_proxy *proxy)
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
     }
+    wr_proxy_keep_folder(proxy);
     wr_buffer path = WR_BUFFER_INIT;
     unsigned long long number = ++proxy->create_count;
     if (proxy->options.folder == NULL) {
@@ -229,6 +262,12 @@ static void attach(wr_proxy *proxy)
     }
 }
 
+static void begin_attach(wr_proxy *proxy)
+{
+    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
     uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
@@ -250,8 +289,8 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-               (unsigned long long)(extension->position.first - proxy->received));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
+                     (unsigned long long)(extension->position.first - proxy->received));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -278,8 +317,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "%llu messages are sent again",
-               (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
+                     (unsigned long long)again);
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;
@@ -310,8 +349,8 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_l
         return;
     }
     if (!wr_protocol_agree(extension, &error)) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
-               wr_error_text(&error));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+                     wr_error_text(&error));
         wr_timer_clear(proxy->timer);
         be_refused(proxy);
         return;
@@ -321,33 +360,42 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_l
     }
     set_peer_limit(proxy, extension);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
-    proxy->attach_deadline_ns =
-        wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
-    attach(proxy);
+    wr_timer_clear(proxy->timer);
+    if (proxy->start_wanted) {
+        begin_attach(proxy);
+    } /* else its links are still to be made, and what it sends would go nowhere */
+}
+
+void wr_proxy_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && proxy->channel == NULL) {
+        begin_attach(proxy);
+    } else {
+        wr_proxy_send_start(proxy);
+    }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
 {
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
-    const char *name = proxy->node->name;
     wr_proxy_close_channel(proxy);
     wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
     switch (reply->status) {
     case WR_REPLY_CONNECTION_ERROR:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not open its message channel: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR,
+                     "the remote module could not open its message channel: %s", reason);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
         return;
     case WR_REPLY_MODULE_FAILED:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+                     reason);
         break;
     default:
-        wr_log(name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)", reply->status,
-               reason);
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
+                     reply->status, reason);
         break;
     }
     be_refused(proxy);
@@ -370,8 +418,8 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool attached = state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING ||
-                    state == WR_PROXY_ENDING;
+    bool attached =
+        state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
     if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
@@ -394,8 +442,8 @@ void wr_proxy_tell(void *arg)
     }
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
-                                                             .count = proxy->received});
+    (void)wr_proxy_send_control(
+        proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = proxy->received});
 }
 
 void wr_proxy_tell_soon(wr_proxy *proxy)
@@ -414,7 +462,7 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
     } else if (err != WEIR_OK) {
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
@@ -424,21 +472,27 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
     } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
         wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
-               wr_control_type_name(message.type));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
+                     wr_control_type_name(message.type));
     }
     return proxy->control != NULL;
 }
 
+/* What the remote sent; CONTROL_BATCH messages, then the other sockets have their turn. */
 static void read_control(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     wr_sp_frame frame;
-    weir_err err;
-    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
-        if (!handle_frame(proxy, &frame)) {
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < CONTROL_BATCH && err == WEIR_OK; i++) {
+        err = wr_sp_receive(proxy->control, &frame, &error);
+        if (err == WEIR_OK && !handle_frame(proxy, &frame)) {
             return;
         }
+    }
+    if (err == WEIR_OK) {
+        wr_loop_post(proxy->loop, &proxy->control_task); /* there may be more in the buffer */
+        return;
     }
     if (err != WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
@@ -448,6 +502,14 @@ static void read_control(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
+    }
+}
+
+void wr_proxy_on_control_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, control_task);
+    if (proxy->control != NULL) {
+        read_control(proxy);
     }
 }
 
@@ -501,19 +563,19 @@ static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
     }
     proxy->waiting_logged = true;
     if (normal) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
-               proxy->options.control_path);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
+                     proxy->options.control_path);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
-               proxy->options.control_path, wr_error_text(error));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
+                     proxy->options.control_path, wr_error_text(error));
     }
 }
 
 bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    return proxy->control == NULL && (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED ||
-                                      state == WR_PROXY_ENDED);
+    return proxy->control == NULL &&
+           (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
 }
 
 void wr_proxy_try_connect(wr_proxy *proxy)

@@ -154,10 +154,10 @@ static void write_report(uv_work_t *work)
         wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s", wr_error_text(&error));
         return;
     }
-    wr_log(job->report.module, WEIR_LOG_ERROR,
-           "crash report: %s (to give the module its last %zu messages again, run there: weir run "
-           "replay.json)",
-           folder, job->report.message_count);
+    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", folder,
+           job->report.message_count > 0 ? " (to give it its last messages again: weir run "
+                                           "replay.json, in that folder)"
+                                         : "");
     free(folder);
 }
 

@@ -17,8 +17,8 @@ static uint64_t ms_of(uint64_t ns)
 static void ask(wr_proxy *proxy)
 {
     proxy->beat_asked = true;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_HEARTBEAT,
-                                                             .count = ++proxy->beat_number});
+    (void)wr_proxy_send_control(
+        proxy, &(wr_control_message){.type = WR_CONTROL_HEARTBEAT, .count = ++proxy->beat_number});
 }
 
 static void hang(wr_proxy *proxy, uint64_t silent_ms)
@@ -37,8 +37,8 @@ static void hang(wr_proxy *proxy, uint64_t silent_ms)
     wr_proxy_give_up_hung(proxy, silent_ms);
 }
 
-/* The gateway itself did not run for a while (stopped, or the machine slept): nobody could have been
- * heard. */
+/* The gateway itself did not run for a while (stopped, or the machine slept): nobody could have
+ * been heard. */
 static bool was_away(const wr_proxy *proxy, uint64_t now)
 {
     const wr_heartbeat_config *config = &proxy->options.heartbeat;
@@ -100,8 +100,8 @@ void wr_proxy_heard(wr_proxy *proxy)
 {
     uint64_t now = wr_clock_ns();
     if (proxy->silent && wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "is back after %llu ms without a sign of life",
-               (unsigned long long)ms_of(now - proxy->heard_ns));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "is back after %llu ms without a sign of life",
+                     (unsigned long long)ms_of(now - proxy->heard_ns));
         proxy->silent = false;
     }
     proxy->heard_ns = now;

@@ -94,8 +94,10 @@ static void on_begin(wr_task *task)
 static void on_start(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, start_task);
-    proxy->start_wanted = true;
-    wr_proxy_send_start(proxy);
+    if (!proxy->start_wanted) {
+        proxy->start_wanted = true;
+        wr_proxy_go_on(proxy);
+    }
 }
 
 void wr_proxy_start(wr_proxy *proxy)
@@ -251,12 +253,14 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->free_task.run = on_free;
     proxy->write_task.run = wr_proxy_on_write_task;
     proxy->read_task.run = wr_proxy_on_read_task;
+    proxy->control_task.run = wr_proxy_on_control_task;
     wr_mutex_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);
     wr_loop_call(loop, open_times, proxy);
     if (proxy->timer == NULL ||
-        wr_restart_init(&proxy->restart, &proxy->options.restart) != WEIR_OK || wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
+        wr_restart_init(&proxy->restart, &proxy->options.restart) != WEIR_OK ||
+        wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
         wr_loop_call(loop, close_times, proxy);
         destroy(proxy);
         return WEIR_ERR_MEMORY;

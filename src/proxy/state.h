@@ -14,7 +14,7 @@
     X(WAITING, "waiting", "nobody listens at the control id")                                      \
     X(CONNECTING, "connecting", "the peer's greeting is awaited")                                  \
     X(CREATING, "creating", "create was sent")                                                     \
-    X(ATTACHING, "attaching", "the message channel is being connected")                            \
+    X(ATTACHING, "attaching", "the message channel is being connected, once all links exist")      \
     X(RUNNING, "running", "messages flow")                                                         \
     X(ENDING, "ending", "the process hangs or could not make its module, and is being ended")      \
     X(BACKING_OFF, "backing off", "the process ended, and is started again after a while")         \
@@ -41,11 +41,15 @@
     X(OVER, "connection and process gone")
 
 #define WR_PROXY_STATE_ENUM(state, name, means) WR_PROXY_##state,
-typedef enum wr_proxy_state { WR_PROXY_STATES(WR_PROXY_STATE_ENUM) WR_PROXY_STATE_COUNT } wr_proxy_state;
+typedef enum wr_proxy_state {
+    WR_PROXY_STATES(WR_PROXY_STATE_ENUM) WR_PROXY_STATE_COUNT
+} wr_proxy_state;
 #undef WR_PROXY_STATE_ENUM
 
 #define WR_PROXY_EVENT_ENUM(event, what) WR_PROXY_EVENT_##event,
-typedef enum wr_proxy_event { WR_PROXY_EVENTS(WR_PROXY_EVENT_ENUM) WR_PROXY_EVENT_COUNT } wr_proxy_event;
+typedef enum wr_proxy_event {
+    WR_PROXY_EVENTS(WR_PROXY_EVENT_ENUM) WR_PROXY_EVENT_COUNT
+} wr_proxy_event;
 #undef WR_PROXY_EVENT_ENUM
 
 const char *wr_proxy_state_name(wr_proxy_state state);

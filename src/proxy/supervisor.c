@@ -8,10 +8,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "loop/watch.h"
+#include "platform/clock.h"
 
 /* A line of output that is longer is logged in pieces. */
 #define LINE_MAX_BYTES (WEIR_LOG_TEXT_MAX - 8u)
+/* Lines of output that go to the log in a second, once a burst is over; the rest is counted. */
+#define LINES_PER_SECOND 1000u
 
 typedef enum ending {
     LIVING,
@@ -31,6 +35,7 @@ struct wr_supervisor {
     void (*on_exit)(void *arg, const wr_process_exit *result);
     void *arg;
     wr_line_ring lines; /* the last ones */
+    wr_log_limit limit; /* of those that go to the log */
     size_t line_size;
     char line[LINE_MAX_BYTES + 1];
 };
@@ -71,7 +76,7 @@ void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
     weir_log_level level = WEIR_LOG_INFO;
     const char *text = parse_own_format(line, &level);
     wr_line_ring_add(&supervisor->lines, line);
-    wr_log(supervisor->name, level, "%s", text);
+    wr_log_limited(&supervisor->limit, wr_clock_ns(), supervisor->name, level, "%s", text);
 }
 
 const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor)
@@ -141,6 +146,7 @@ static void on_exit_ready(void *arg, unsigned ready)
         read_output(supervisor, 1024); /* a grandchild may hold it open and write on for ever */
     }
     log_line(supervisor);
+    wr_log_limit_end(&supervisor->limit, supervisor->name);
     supervisor->on_exit(supervisor->arg, &result);
 }
 
@@ -189,6 +195,7 @@ weir_err wr_supervisor_launch(wr_loop *loop, const char *name, const wr_launch *
         return wr_error_set(error, WEIR_ERR_MEMORY, "out of memory");
     }
     supervisor->name = name;
+    supervisor->limit.per_s = LINES_PER_SECOND;
     supervisor->on_exit = on_exit;
     supervisor->arg = arg;
     weir_err err = wr_process_spawn(&launch->process, &supervisor->process, error);

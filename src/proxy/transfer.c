@@ -17,11 +17,14 @@
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
-/* A run of so many messages is written at once; smaller ones are gathered for so long. */
-#define GATHERED_ENOUGH 16u
+/* What comes within so long of the last write is gathered, until the alarm rings at the latest.
+ * While publishers write all the time it rings seldom. */
 #define GATHER_NS 50000u
-/* How much of what a lost remote module left in the socket is taken, at most. */
-#define REST_BATCHES_MAX 65536u
+#define ALARM_NS 100000u
+#define ALARM_BUSY_NS 500000u
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
+ * on writing would keep the loop for ever. */
+#define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -108,23 +111,43 @@ static void flush(wr_proxy *proxy)
     }
 }
 
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
 /*
- * Write what a run gathered: at once if it is much, or the first for a while. Else it waits for the
- * next that comes after that while, so that a publisher in a hurry makes one system call for many
- * messages; should none come, the alarm rings and the loop writes.
+ * A publisher in a hurry makes one run for many messages, and one system call for many runs. What
+ * comes first after a while is written at once. What comes soon after that waits for more: in the
+ * mailbox until it is a batch, then in the channel until it is much, or the while is over. Should
+ * nothing come any more, the alarm rings, and the loop writes.
  */
+static bool gather(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_mutex_lock(&proxy->tx_lock);
+    bool wait = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
+    if (wait && !proxy->alarm_set) {
+        set_alarm(proxy, ALARM_NS);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return wait;
+}
+
 static void drained(void *self, size_t count)
 {
+    (void)count;
     wr_proxy *proxy = self;
     wr_mutex_lock(&proxy->tx_lock);
     if (proxy->channel != NULL && !proxy->tx_waits) {
         uint64_t now = wr_clock_ns();
-        if (count >= GATHERED_ENOUGH || now - proxy->flushed_ns >= GATHER_NS) {
+        if (now - proxy->flushed_ns >= GATHER_NS) {
             proxy->flushed_ns = now;
             flush(proxy);
         } else if (!proxy->alarm_set) {
-            proxy->alarm_set = true;
-            wr_alarm_set(proxy->alarm, 2 * GATHER_NS);
+            set_alarm(proxy, ALARM_NS);
         }
     }
     wr_mutex_unlock(&proxy->tx_lock);
@@ -136,15 +159,17 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_proxy *proxy = arg;
     wr_alarm_take(proxy->alarm);
     wr_mutex_lock(&proxy->tx_lock);
-    uint64_t now = wr_clock_ns();
-    proxy->alarm_set = now - proxy->flushed_ns < 2 * GATHER_NS;
-    if (proxy->alarm_set) {
-        wr_alarm_set(proxy->alarm, 2 * GATHER_NS); /* publishers are busy, and write themselves */
+    proxy->alarm_set = false;
+    bool busy = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
+    if (busy) {
+        set_alarm(proxy, ALARM_BUSY_NS); /* publishers write themselves */
     } else if (proxy->channel != NULL && !proxy->tx_waits) {
-        proxy->flushed_ns = now;
         flush(proxy);
     }
     wr_mutex_unlock(&proxy->tx_lock);
+    if (!busy) {
+        wr_node_run_gathered(proxy->node);
+    }
 }
 
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
@@ -216,8 +241,8 @@ weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
     bool go_on = stuck && !wr_window_full(&proxy->window);
     proxy->ack_waits = proxy->ack_waits && !go_on;
     wr_mutex_unlock(&proxy->tx_lock);
-    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this nobody
-     * watches the socket any more. */
+    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
+     * nobody watches the socket any more. */
     if (go_on && wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
@@ -262,8 +287,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     }
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
     if (published != WEIR_OK) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
-               weir_err_text(published));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
+                     weir_err_text(published));
     }
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
@@ -275,7 +300,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    for (unsigned i = 0; i < REST_BATCHES_MAX && proxy->channel != NULL && err == WEIR_OK; i++) {
+    uint64_t end_ns = wr_clock_ns() + REST_MAX_NS;
+    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -283,13 +309,12 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->retry_ms = 1;
     proxy->trouble_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);
-    wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
-           proxy->options.control_path);
+    wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
+                 proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
     wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {
@@ -371,7 +396,7 @@ const wr_consumer wr_proxy_consumer = {
     .uncongested = uncongested,
     .release = release,
     .may_pause = true,
-    .run_by_publisher = true,
+    .gather = gather,
 };
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)

@@ -3,7 +3,6 @@
  * How a module ends: it is destroyed, what it published until then is written, and only then the
  * message channel is closed. That takes as long as the gateway reads, up to a limit.
  */
-#include "base/log.h"
 #include "platform/clock.h"
 #include "remote/remote_internal.h"
 
@@ -22,6 +21,7 @@ void wr_ending_destroy(weir_remote *remote)
 
 static void close_channel(weir_remote *remote)
 {
+    wr_session_tell(remote);
     remote->session.ended = remote->session.ended || remote->session.ending;
     remote->session.ending = false;
     if (remote->session.listener != NULL) { /* else we are leaving, and say goodbye first */
@@ -49,13 +49,14 @@ void wr_ending_try(weir_remote *remote)
     }
     wr_transmit_state state = wr_transmit_get_state(&remote->transmit);
     bool late = wr_clock_ns() >= remote->session.ending_until_ns;
-    if (!state.settled && !state.lost && !late) {
+    if (!state.written && !state.lost && !late) {
         return;
     }
     if (state.waiting > 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "%zu messages that the module published before its end are not sent: the gateway %s",
-               state.waiting, state.lost ? "is not connected" : "takes no more");
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "%zu messages that the module published before its end are not sent: the gateway %s",
+            state.waiting, state.lost ? "is not connected" : "takes no more");
     }
     close_channel(remote);
 }

@@ -70,10 +70,10 @@ static bool has_room(const wr_intake *intake)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway closed the message channel");
+        wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway closed the message channel");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the message channel failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "the message channel failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -143,7 +143,8 @@ static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     if (remote->session.ending) {
-        drop_batch(intake); /* the module is gone: what comes is read to see the end of it */
+        drop_batch(
+            intake); /* there is no module any more; what comes is only read to see the end */
     }
     if (!remote->started || intake->count == 0) {
         return;
@@ -176,9 +177,7 @@ void wr_intake_work(weir_remote *remote)
     if (!transmit.full) {
         deliver(remote);
     }
-    if (!remote->intake.pending) {
-        wr_session_tell_in_time(remote);
-    }
+    wr_session_tell_in_time(remote);
 }
 
 void wr_intake_drain(weir_remote *remote)
@@ -215,12 +214,14 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_intake *intake = &remote->intake;
     weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a message channel: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a message channel: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway opened the message channel");
+    wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway opened the message channel");
     intake->pending = true;
+    /* An earlier channel of this session may have been somebody else's, who got what was sent. */
+    wr_transmit_rewind(&remote->transmit, (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
@@ -247,8 +248,8 @@ void wr_intake_accept(weir_remote *remote)
         return;
     }
     if (has_live_peer(remote)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the message channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the message channel is turned away");
         wr_stream_close(stream);
         return;
     }

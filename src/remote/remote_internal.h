@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/peer.h"
@@ -38,8 +39,9 @@
  * that a peer which never stops sending cannot put the end off. */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
-/* The gateway is told what was processed after so long at the latest, sooner when it is much. */
-#define WR_TELL_DELAY_MS 5
+/* The gateway is told what was processed after so long at the latest, sooner when it is much: a
+ * part of a window, so that the gateway never waits for it. */
+#define WR_TELL_DELAY_MS 25
 /* What the module has published when it is destroyed is still written, for so long at the most:
  * when the gateway destroyed it, and when the program leaves by itself. */
 #define WR_END_DELAY_MS 10000u
@@ -61,16 +63,15 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool agreed;        /* this connection's create was taken: it may be told what is processed */
-    bool start_came;    /* after it */
-    bool extended;      /* the present or last gateway sent an extension block */
-    uint32_t features;  /* agreed with it: WR_FEATURE_... */
-    wr_id id;           /* of its session */
-    wr_id instance;     /* ours, from attach to detach */
-    uint64_t processed; /* messages of this session that receive has returned from */
-    uint64_t told;      /* how many of them the gateway knows of */
-    uint64_t untold_bytes; /* bytes of those that it does not know of */
-    uint64_t untold_ns;    /* since when there are such */
+    bool agreed;       /* this connection's create was taken: it may be told what is processed */
+    bool start_came;   /* after it */
+    bool extended;     /* the present or last gateway sent an extension block */
+    uint32_t features; /* agreed with it: WR_FEATURE_... */
+    wr_id id;          /* of its session */
+    wr_id instance;    /* ours, from attach to detach */
+    wr_progress processed; /* messages of this session that receive has returned from */
+    wr_progress told;      /* how many of them the gateway knows of */
+    uint64_t untold_ns;    /* since when there are such that it does not know of */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
     bool ending; /* the module is destroyed, and the last that it published is being written */
     uint64_t ending_until_ns;
@@ -122,8 +123,13 @@ struct weir_remote {
     void *self;                        /* the module's */
     bool created;
     bool started;
-    bool polled; /* by the program's own loop, which waits as long as it likes */
+    wr_log_limit log_limit; /* of wr_remote_log */
+    bool polled;            /* by the program's own loop, which waits as long as it likes */
 };
+
+/* The running thread: a line that a gateway causes, as often as it likes. */
+#define wr_remote_log(remote, level, ...)                                                          \
+    wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
 /* session.c. The running thread, like all below. */
 weir_err wr_session_open(weir_remote *remote, wr_error *error);
@@ -136,15 +142,14 @@ void wr_session_write(weir_remote *remote);
 void wr_session_leave(weir_remote *remote);
 /* The module is gone: neither its create nor its args are of use any more. */
 void wr_session_forget(weir_remote *remote);
-/* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with
- * the next ones. */
+/* The module has processed `count` more messages of `bytes` in total. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
-/* Tell the gateway what it does not know yet, if nothing is on its way to it. */
+/* Tell the gateway what it does not know yet, as far as what the module published is on its way. */
 void wr_session_tell(weir_remote *remote);
-/* The same, if it is time to: a few are told together. */
+/* The same, if it is much, or time to: a few are told together. */
 void wr_session_tell_in_time(weir_remote *remote);
-/* Is there something to be told? */
-bool wr_session_owes(const weir_remote *remote);
+/* Is there something that could be told? */
+bool wr_session_owes(weir_remote *remote);
 
 /* ending.c */
 /* Destroy the module if there is one; what it published goes out as far as the socket takes it. */

@@ -29,12 +29,6 @@ static wr_waitable stream_waitable(const wr_session *session)
     return wr_stream_waitable(wr_sp_inner(session->stream));
 }
 
-static void forget_args(wr_session *session)
-{
-    free(session->args);
-    session->args = NULL;
-}
-
 static void forget_create(wr_session *session)
 {
     free(session->create_image);
@@ -60,7 +54,8 @@ static void disconnect(weir_remote *remote)
 void wr_session_forget(weir_remote *remote)
 {
     forget_create(&remote->session);
-    forget_args(&remote->session);
+    free(remote->session.args);
+    remote->session.args = NULL;
 }
 
 /* Replies */
@@ -92,7 +87,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
-        extension->position.received = session->processed;
+        extension->position.received = session->processed.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -124,8 +119,8 @@ static void send_or_disconnect(weir_remote *remote, const wr_control_message *me
 {
     weir_err err = send_control(&remote->session, message);
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
+                      wr_control_type_name(message->type), weir_err_text(err));
     }
     if (err != WEIR_OK) {
         disconnect(remote);
@@ -159,6 +154,7 @@ void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
     wr_ending_destroy(remote);
+    wr_session_tell(remote);
     /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
         reply(remote, WR_REPLY_DETACHED, "");
@@ -239,20 +235,19 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
-    if (!same || session->processed < extension->position.first) {
-        session->processed = extension->position.first;
+    if (!same || session->processed.count < extension->position.first) {
+        session->processed.count = extension->position.first;
     }
     session->told = session->processed;
-    session->untold_bytes = 0;
-    intake->number = session->processed;
+    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
         wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "the gateway says that it received more than was sent; all is sent again");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged);
+    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -270,19 +265,18 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 {
     wr_error error = {.code = WEIR_OK};
     if (resumed) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s",
-               create->uri);
+        wr_remote_log(remote, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
         return true;
     }
     if (create_module(remote, create, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be created: %s",
+                      wr_error_text(&error));
         wr_ending_now(remote);
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return false;
     }
     remember_args(&remote->session, create->args);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
     return true;
 }
 
@@ -298,8 +292,8 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     }
     wr_error error = {.code = WEIR_OK};
     if (!wr_protocol_agree(&create->extension, &error)) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
+                      wr_error_text(&error));
         remote->session.extended = true;
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return;
@@ -317,8 +311,8 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
+                      wr_error_text(&error));
         reply(remote, WR_REPLY_CONNECTION_ERROR, wr_error_text(&error));
         return;
     }
@@ -336,8 +330,8 @@ static void on_start(weir_remote *remote)
         return; /* it went on */
     }
     if (!remote->created || remote->started) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
-               remote->created ? "the module runs already" : "there is no module");
+        wr_remote_log(remote, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
+                      remote->created ? "the module runs already" : "there is no module");
         return;
     }
     wr_error error = {.code = WEIR_OK};
@@ -345,8 +339,8 @@ static void on_start(weir_remote *remote)
     weir_err err = wr_module_start(remote->api, &remote->host, remote->self, &error);
     wr_transmit_leave(&remote->transmit);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be started: %s",
+                      wr_error_text(&error));
         wr_ending_destroy(remote);
         /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
@@ -354,7 +348,7 @@ static void on_start(weir_remote *remote)
         return;
     }
     remote->started = true;
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is started");
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is started");
 }
 
 static void on_destroy(weir_remote *remote)
@@ -362,7 +356,7 @@ static void on_destroy(weir_remote *remote)
     wr_intake_drain(remote);
     wr_session_tell(remote);
     wr_ending_begin(remote, WR_END_DELAY_MS);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
+    wr_remote_log(remote, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 
 static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
@@ -375,61 +369,89 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
 {
     const wr_session *session = &remote->session;
     if (!session->agreed || (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "an acknowledgement from the gateway is ignored: it was not agreed on");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "an acknowledgement from the gateway is ignored: it was not agreed on");
         return;
     }
     if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed: the gateway acknowledged message %llu, which was "
-               "not sent",
-               (unsigned long long)message->count);
+        wr_remote_log(
+            remote, WEIR_LOG_ERROR,
+            "the control connection is closed: the gateway acknowledged message %llu, which was "
+            "not sent",
+            (unsigned long long)message->count);
         disconnect(remote);
     }
 }
 
-bool wr_session_owes(const weir_remote *remote)
+static bool acknowledges(const wr_session *session)
+{
+    return session->stream != NULL && session->agreed &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+/* What may be told: what receive published must outlive us before we say that it is done. */
+static wr_progress untold(weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL && session->agreed &&
-           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    if (!acknowledges(session) || session->told.count == session->processed.count) {
+        return (wr_progress){0, 0};
+    }
+    wr_progress settled = wr_transmit_get_state(&remote->transmit).settled;
+    return (wr_progress){settled.count - session->told.count, settled.bytes - session->told.bytes};
+}
+
+bool wr_session_owes(weir_remote *remote)
+{
+    return untold(remote).count > 0;
+}
+
+static void tell(weir_remote *remote, wr_progress more)
+{
+    wr_session *session = &remote->session;
+    if (more.count == 0) {
+        return;
+    }
+    session->told.count += more.count;
+    session->told.bytes += more.bytes;
+    session->untold_ns = wr_clock_ns();
+    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->told.count};
+    send_or_disconnect(remote, &message);
 }
 
 void wr_session_tell(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (!wr_session_owes(remote)) {
-        return;
-    }
-    if (!wr_transmit_get_state(&remote->transmit).settled) {
-        return; /* what receive published must outlive us before we say that it is done */
-    }
-    session->told = session->processed;
-    session->untold_bytes = 0;
-    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
-    send_or_disconnect(remote, &message);
+    tell(remote, untold(remote));
+}
+
+static bool is_much(wr_progress more)
+{
+    return more.count >= WR_WINDOW_MESSAGES / 4 || more.bytes >= WR_WINDOW_BYTES / 4;
+}
+
+/* A program with a loop of its own may not come back soon, and has no time for us to wait. */
+static bool is_late(const weir_remote *remote)
+{
+    return remote->polled ||
+           wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) && (remote->polled || wr_clock_ns() - remote->session.untold_ns >=
-                                                          WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
-        wr_session_tell(remote);
+    wr_progress more = untold(remote);
+    if (is_much(more) || (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+        tell(remote, more);
     }
 }
 
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
-    if (session->told == session->processed) {
+    if (session->told.count == session->processed.count) {
         session->untold_ns = wr_clock_ns();
     }
-    session->processed += count;
-    session->untold_bytes += bytes;
-    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||
-        session->untold_bytes >= WR_WINDOW_BYTES / 4) {
-        wr_session_tell(remote);
-    }
+    session->processed.count += count;
+    session->processed.bytes += bytes;
+    wr_transmit_mark(&remote->transmit, session->processed);
 }
 
 static void dispatch(weir_remote *remote, const wr_control_message *message,
@@ -455,8 +477,8 @@ static void dispatch(weir_remote *remote, const wr_control_message *message,
     case WR_CONTROL_HEARTBEAT_REPLY:
         break;
     }
-    wr_log(remote->control_id, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
-           wr_control_type_name(message->type));
+    wr_remote_log(remote, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
+                  wr_control_type_name(message->type));
 }
 
 /* False: the connection is over. */
@@ -466,14 +488,14 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
     wr_control_message message = {0};
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "a control message is ignored: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "a control message is ignored: %s",
+                      wr_error_text(&error));
         return true;
     }
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed, a message on it is malformed: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR,
+                      "the control connection is closed, a message on it is malformed: %s",
+                      wr_error_text(&error));
         disconnect(remote);
         return false;
     }
@@ -486,11 +508,11 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway went away%s",
-               remote->created ? "; the module stays" : "");
+        wr_remote_log(remote, WEIR_LOG_INFO, "the gateway went away%s",
+                      remote->created ? "; the module stays" : "");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the control connection failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the control connection failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -545,11 +567,11 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
                                    .user = session};
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_INFO, "a gateway is connected");
+    wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");
     wr_session_write(remote); /* our greeting */
     wr_session_read(remote);
 }
@@ -563,13 +585,13 @@ void wr_session_accept(weir_remote *remote)
     wr_session_read(remote); /* the present connection may have ended */
     wr_session *session = &remote->session;
     if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a connection that sent no greeting gives way to a newer one");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a connection that sent no greeting gives way to a newer one");
         disconnect(remote);
     }
     if (session->stream != NULL) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the control channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the control channel is turned away");
         wr_stream_close(stream);
         return;
     }

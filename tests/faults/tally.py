@@ -6,7 +6,7 @@ import os
 import struct
 
 FIELDS = ("limit", "delay_us", "published", "next", "received", "repeated", "marked", "unmarked",
-          "gaps", "lost", "mixed_up", "damaged", "refused", "lives", "pid", "first_ns")
+          "gaps", "lost", "gap_at", "mixed_up", "damaged", "refused", "lives", "pid", "first_ns")
 BUCKETS = 512
 NO_LIMIT = (1 << 64) - 1
 WORD = struct.Struct("=Q")

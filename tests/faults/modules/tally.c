@@ -139,6 +139,7 @@ static void count_new(tally *counts, uint64_t number, uint64_t sent_ns)
     if (number > next) {
         atomic_fetch_add(&counts->gaps, 1);
         atomic_fetch_add(&counts->lost, number - next);
+        atomic_store(&counts->gap_at, next);
     }
     atomic_store(&counts->next, number + 1);
     count_time(counts, sent_ns);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the modules of these tests count, in a file that outlives their processes: the test reads it
- * while they run, and a module that was killed goes on where it was. tally.py knows the same fields.
+ * while they run, and a module that was killed goes on where it was. tally.py knows the same
+ * fields.
  *
  * Each field has one writer at a time. Messages are numbered from 0 on; size and bytes follow from
  * the number, so that a damaged one is found.
@@ -34,6 +35,7 @@ typedef struct tally {
     _Atomic uint64_t unmarked; /* seen before, and not marked */
     _Atomic uint64_t gaps;     /* how often numbers were left out */
     _Atomic uint64_t lost;     /* how many numbers were left out */
+    _Atomic uint64_t gap_at;   /* the first that was left out last */
     _Atomic uint64_t mixed_up; /* repeated, but not in order */
     _Atomic uint64_t damaged;
 

@@ -3,7 +3,7 @@
  * Sandboxes: made in the parent, entered in the child step by step (contract in
  * platform/sandbox.h).
  */
-#define _GNU_SOURCE
+#define _DEFAULT_SOURCE /* not _GNU_SOURCE: with it, setrlimit takes no int */
 #include "sandbox_os.h"
 
 #include <errno.h>
