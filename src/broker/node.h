@@ -62,7 +62,7 @@ typedef struct wr_consumer {
 /* What a publisher does while the node is congested. */
 typedef enum wr_publish_mode {
     WR_PUBLISH_WAIT, /* wait for room, unless inside a callback */
-    WR_PUBLISH_TRY,  /* FULL */
+    WR_PUBLISH_TRY,  /* FULL, unless inside a callback */
     WR_PUBLISH_OVER  /* go over the limit; look at wr_node_congested afterwards */
 } wr_publish_mode;
 
