@@ -8,9 +8,17 @@
  *   ready      the consumer has not asked for a pause (a proxy whose socket is full)
  *   congested  the number of links out that are over their limit ("block"); 0: may run
  *
- * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE; a publisher may also run an
- * idle node at once, where the consumer allows it: IDLE -> RUNNING. What happens while it runs
+ * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE. What happens while it runs
  * makes it RUNNING_AGAIN, so that it is queued once more at the end: wr_node_wake never gets lost.
+ *
+ * Where the consumer allows it, publishers run an idle node themselves: IDLE -> GATHERING ->
+ * RUNNING. The publisher that makes something pending takes the first step and asks the consumer's
+ * `gather` whether to wait for more. If not, it takes the second step at once. If so, the second
+ * step is taken by the publisher that makes it a batch, or by the consumer, which has set itself an
+ * alarm and calls wr_node_run_gathered when it rings; or wr_node_wake makes it QUEUED. The first
+ * step comes before the question, so the alarm that the consumer counts on rings after it and finds
+ * GATHERING. Whoever leaves GATHERING collects what is pending after that, so nothing needs to be
+ * done by those who made something pending before and saw it.
  */
 #ifndef WR_BROKER_NODE_H
 #define WR_BROKER_NODE_H
@@ -31,8 +39,8 @@ typedef struct wr_node wr_node;
 #define WR_NODE_BATCH 64u
 #define WR_NODE_RUN_MAX 256u
 
-/* How a node hands over messages. All are called by the executor or, with run_by_publisher, by
- * publishers, one at a time for one node, with no lock held, and must not destroy the node. */
+/* How a node hands over messages. All are called by the executor or, with `gather`, by publishers,
+ * one at a time for one node, with no lock held, and must not destroy the node. */
 typedef struct wr_consumer {
     /* Take the first of `count` messages, borrowed, in order; returns how many. A consumer that
      * takes fewer has called wr_node_pause before, and calls wr_node_ready when it can go on. */
@@ -44,8 +52,11 @@ typedef struct wr_consumer {
     /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
     void (*release)(void *self);
     bool may_pause; /* consume may take fewer than offered */
-    bool run_by_publisher; /* consume and drained are quick and do not publish: when the node is idle,
-                              a publisher runs it at once, on its own thread */
+    /* Not NULL: consume and drained are quick and do not publish, and publishers run an idle node
+     * on their own threads. Says whether the messages that have begun to come may wait until they
+     * are a batch; wr_node_run_gathered will then be called a moment later. Any thread, may not
+     * block. */
+    bool (*gather)(void *self);
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */
@@ -124,6 +135,8 @@ void wr_node_unref(wr_node *node); /* NULL is allowed */
 void wr_node_start(wr_node *node);
 /* Look again whether it can run. Any thread. */
 void wr_node_wake(wr_node *node);
+/* Run what waits for more to come, on this thread; nothing if there is no such. Any thread. */
+void wr_node_run_gathered(wr_node *node);
 /* Not ready, from the consumer; ready again, from any thread. */
 void wr_node_pause(wr_node *node);
 void wr_node_ready(wr_node *node);

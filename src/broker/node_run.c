@@ -8,8 +8,8 @@
 #include "broker/node.h"
 #include "broker/node_state.h"
 
-/* In a run that goes on, a batch smaller than this is followed by a pause, so many times at the most;
- * measured where cores exchange a cache line in about 100 ns, and a round takes 20 ns. */
+/* In a run that goes on, a batch smaller than this is followed by a pause, so many times at the
+ * most; measured where cores exchange a cache line in about 100 ns, and a round takes 20 ns. */
 #define LINGER_BELOW 32u
 #define LINGERS_MAX 8u
 #define LINGER_ROUNDS 128u
@@ -18,7 +18,7 @@ void wr_node_wake(wr_node *node)
 {
     int state = atomic_load(&node->state);
     for (;;) {
-        if (state == WR_NODE_IDLE) {
+        if (state == WR_NODE_IDLE || state == WR_NODE_GATHERING) {
             if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_QUEUED)) {
                 wr_executor_enqueue(node->executor, wr_node_ref(node));
                 return;
@@ -187,9 +187,9 @@ void wr_node_sweep(wr_node *node)
 }
 
 /*
- * A publisher on another core feeds this node at about the rate at which it runs. Taking each message
- * as it comes would pass the same cache lines to and fro for each one; a few microseconds later there
- * is a batch.
+ * A publisher on another core feeds this node at about the rate at which it runs. Taking each
+ * message as it comes would pass the same cache lines to and fro for each one; a few microseconds
+ * later there is a batch.
  */
 static void linger(void)
 {
@@ -198,11 +198,11 @@ static void linger(void)
     }
 }
 
-/* Run a bounded number of messages; returns how many. `*more`: there is more, and it may run. */
-static size_t run_some(wr_node *node, bool *more)
+/* Run a bounded number of messages, and wait `lingers` times for more; returns how many. `*more`:
+ * there is more, and it may run. */
+static size_t run_some(wr_node *node, unsigned lingers, bool *more)
 {
     size_t done = 0;
-    unsigned lingered = 0;
     sweep(node);
     while (done < WR_NODE_RUN_MAX && may_run(node)) {
         if (node->rest_count > 0) {
@@ -216,8 +216,8 @@ static size_t run_some(wr_node *node, bool *more)
         }
         size_t got = run_link(node, link, WR_NODE_RUN_MAX - done);
         done += got;
-        if (got < LINGER_BELOW && done > 1 && lingered < LINGERS_MAX) {
-            lingered++;
+        if (got < LINGER_BELOW && done > 1 && lingers > 0) {
+            lingers--;
             linger();
         }
     }
@@ -229,10 +229,10 @@ static size_t run_some(wr_node *node, bool *more)
 }
 
 /* Run a node whose state is RUNNING; gives up the scheduling's reference, or passes it on. */
-static size_t run_and_settle(wr_node *node)
+static size_t run_and_settle(wr_node *node, unsigned lingers)
 {
     bool more;
-    size_t done = run_some(node, &more);
+    size_t done = run_some(node, lingers, &more);
     int running = WR_NODE_RUNNING;
     if (more || !atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE)) {
         atomic_store(&node->state, WR_NODE_QUEUED);
@@ -247,17 +247,28 @@ static size_t run_and_settle(wr_node *node)
 size_t wr_node_run(wr_node *node)
 {
     atomic_store(&node->state, WR_NODE_RUNNING);
-    return run_and_settle(node);
+    return run_and_settle(node, LINGERS_MAX);
 }
 
-/* Run an idle node on the publisher's thread. False: it is not idle. */
-static bool run_here(wr_node *node)
+void wr_node_run_gathered(wr_node *node)
+{
+    int gathering = WR_NODE_GATHERING;
+    if (atomic_load(&node->state) == WR_NODE_GATHERING &&
+        atomic_compare_exchange_strong(&node->state, &gathering, WR_NODE_RUNNING)) {
+        (void)run_and_settle(wr_node_ref(node), 0); /* who publishes is here, not elsewhere */
+    }
+}
+
+/* Something is pending. False: the node is neither idle nor gathering. */
+static bool gather(wr_node *node)
 {
     int idle = WR_NODE_IDLE;
-    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_RUNNING)) {
-        return false;
+    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_GATHERING)) {
+        return idle == WR_NODE_GATHERING;
     }
-    (void)run_and_settle(wr_node_ref(node));
+    if (!node->consumer->gather(node->self)) {
+        wr_node_run_gathered(node);
+    }
     return true;
 }
 
@@ -267,7 +278,7 @@ void wr_node_add_pending(wr_node *node, wr_link *link)
     link->next = atomic_load(&node->pending);
     while (!atomic_compare_exchange_weak(&node->pending, &link->next, link)) {
     }
-    if (!node->consumer->run_by_publisher || !run_here(node)) {
+    if (node->consumer->gather == NULL || !gather(node)) {
         wr_node_wake(node);
     }
 }

@@ -9,6 +9,7 @@
 
 enum {
     WR_NODE_IDLE = 0,
+    WR_NODE_GATHERING, /* something waits for more to come; see wr_node_run_gathered */
     WR_NODE_QUEUED,
     WR_NODE_RUNNING,
     WR_NODE_RUNNING_AGAIN, /* woken while it ran */

@@ -137,6 +137,7 @@ void wr_proxy_launch(wr_proxy *proxy)
     proxy->end_asked = false;
     proxy->running_since_ns = 0;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_LAUNCHED);
+    wr_proxy_keep_folder(proxy);
     if (wr_supervisor_launch(proxy->loop, proxy->node->name, how, on_exit_of_process, proxy,
                              &proxy->supervisor, &error) != WEIR_OK) {
         ending end = {.failure = true};

@@ -74,6 +74,7 @@ static void destroy_module(weir_remote *remote)
 
 static void end(weir_remote *remote)
 {
+    wr_session_tell(remote);
     remote->session.ended = remote->session.ended || remote->session.ending;
     remote->session.ending = false;
     if (remote->session.listener != NULL) { /* else we are leaving, and say goodbye first */
@@ -101,7 +102,7 @@ void wr_session_try_end(weir_remote *remote)
     }
     wr_transmit_state state = wr_transmit_get_state(&remote->transmit);
     bool late = wr_clock_ns() >= remote->session.ending_until_ns;
-    if (!state.settled && !state.lost && !late) {
+    if (!state.written && !state.lost && !late) {
         return;
     }
     if (state.waiting > 0) {
@@ -143,7 +144,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
-        extension->position.received = session->processed;
+        extension->position.received = session->processed.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -210,6 +211,7 @@ void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
     destroy_module(remote);
+    wr_session_tell(remote);
     /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
         reply(remote, WR_REPLY_DETACHED, "");
@@ -290,12 +292,11 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
-    if (!same || session->processed < extension->position.first) {
-        session->processed = extension->position.first;
+    if (!same || session->processed.count < extension->position.first) {
+        session->processed.count = extension->position.first;
     }
     session->told = session->processed;
-    session->untold_bytes = 0;
-    intake->number = session->processed;
+    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
@@ -303,7 +304,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged);
+    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -439,48 +440,75 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
     }
 }
 
-bool wr_session_owes(const weir_remote *remote)
+static bool acknowledges(const wr_session *session)
+{
+    return session->stream != NULL && session->agreed &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+/* What may be told: what receive published must outlive us before we say that it is done. */
+static wr_progress untold(weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL && session->agreed &&
-           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    if (!acknowledges(session) || session->told.count == session->processed.count) {
+        return (wr_progress){0, 0};
+    }
+    wr_progress settled = wr_transmit_get_state(&remote->transmit).settled;
+    return (wr_progress){settled.count - session->told.count, settled.bytes - session->told.bytes};
+}
+
+bool wr_session_owes(weir_remote *remote)
+{
+    return untold(remote).count > 0;
+}
+
+static void tell(weir_remote *remote, wr_progress more)
+{
+    wr_session *session = &remote->session;
+    if (more.count == 0) {
+        return;
+    }
+    session->told.count += more.count;
+    session->told.bytes += more.bytes;
+    session->untold_ns = wr_clock_ns();
+    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->told.count};
+    send_or_disconnect(remote, &message);
 }
 
 void wr_session_tell(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (!wr_session_owes(remote)) {
-        return;
-    }
-    if (!wr_transmit_get_state(&remote->transmit).settled) {
-        return; /* what receive published must outlive us before we say that it is done */
-    }
-    session->told = session->processed;
-    session->untold_bytes = 0;
-    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
-    send_or_disconnect(remote, &message);
+    tell(remote, untold(remote));
+}
+
+static bool is_much(wr_progress more)
+{
+    return more.count >= WR_WINDOW_MESSAGES / 4 || more.bytes >= WR_WINDOW_BYTES / 4;
+}
+
+/* A program with a loop of its own may not come back soon, and has no time for us to wait. */
+static bool is_late(const weir_remote *remote)
+{
+    return remote->polled ||
+           wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) && (remote->polled || wr_clock_ns() - remote->session.untold_ns >=
-                                                          WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
-        wr_session_tell(remote);
+    wr_progress more = untold(remote);
+    if (is_much(more) || (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+        tell(remote, more);
     }
 }
 
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
-    if (session->told == session->processed) {
+    if (session->told.count == session->processed.count) {
         session->untold_ns = wr_clock_ns();
     }
-    session->processed += count;
-    session->untold_bytes += bytes;
-    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||
-        session->untold_bytes >= WR_WINDOW_BYTES / 4) {
-        wr_session_tell(remote);
-    }
+    session->processed.count += count;
+    session->processed.bytes += bytes;
+    wr_transmit_mark(&remote->transmit, session->processed);
 }
 
 static void dispatch(weir_remote *remote, const wr_control_message *message,

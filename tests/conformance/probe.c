@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The module that the conformance tests run in every way that there is (probe.h says what it can do).
+ * The module that the conformance tests run in every way that there is (probe.h says what it can
+ * do).
  *
  * PROBE_MANY: by receive_many. PROBE_SOURCE: it receives nothing. PROBE_BLOCKING: with that flag.
  */
@@ -135,17 +136,26 @@ static void wait_at_gate(const probe *self)
     }
 }
 
+static void echo(probe *self, weir_message *msg)
+{
+    const json_t *how = json_object_get(self->args, "echo");
+    weir_err err = WEIR_OK;
+    if (json_is_string(how)) {
+        err = weir_try_publish(self->host, msg);
+    } else if (json_is_true(how)) {
+        err = weir_publish(self->host, msg);
+    }
+    if (err != WEIR_OK) {
+        probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
+    }
+}
+
 static void take(probe *self, weir_message *msg)
 {
     enter(self, "receive");
     wait_at_gate(self);
     probe_write_message(&self->trace, msg);
-    if (json_is_true(json_object_get(self->args, "echo"))) {
-        weir_err err = weir_publish(self->host, msg);
-        if (err != WEIR_OK) {
-            probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
-        }
-    }
+    echo(self, msg);
     leave(self);
 }
 #endif

@@ -105,6 +105,24 @@ class Publish(ConformanceTest):
             return sorted(scene.comparable("probe"))
         self.in_every_way(play)
 
+    def test_try_publish_takes_everything_inside_receive(self):
+        """There it would not wait, and so is never full, however full the sink is."""
+        def play(scene):
+            gate = Gate(scene)
+            scene.add("sink", {"gate": gate.path}, variant="probe_blocking")
+            scene.add("probe", {"echo": "try"})
+            scene.add("source", threads(1, 200), variant="probe_source")
+            scene.link("source", "probe").link("probe", "sink", limit=1).start()
+            scene.wait_for_lines("probe", 2)
+            gate.open(scene)
+            scene.wait_for_lines("sink", 200)
+            scene.stop()
+            gate.close()
+            self.check_log(scene)
+            self.assertEqual(scene.received("sink", "source 0"), list(range(200)))
+            return scene.comparable("probe")
+        self.in_every_way(play)
+
     def test_destroy_ends_the_waiting_for_a_stopped_sink(self):
         """The threads wait in weir_publish; destroy joins them. What they published arrives."""
         def play(scene):

@@ -68,7 +68,7 @@ class Users(UsersTest):
         """The control channel is root's; who listens at the message channel is somebody else."""
         with sp.Listener(self.path("control")) as listener:
             gateway = self.start_gateway(
-                [self.echo(**{"message.id": "messages", "timeout": 200})])
+                [self.echo(**{"message.id": "messages", "timeout": 3000})])
             with listener.accept() as control:
                 control.greet()
                 control.expect_control(sp.CREATE)
@@ -89,6 +89,7 @@ class Users(UsersTest):
 
     def test_gateway_that_the_remote_allows_is_served(self):
         self.start_remote_of(ONE, WEIR_ALLOW_USERS=f"0,{OTHER}")
+        harness.wait_until(lambda: self.mode_of("control") == 0o666, "the shared control socket")
         gateway = self.gateway_of(
             OTHER, [self.copied("hello_world", {"interval.ms": 10}),
                     self.echo(**{"allow.users": [ONE], "message.id": "messages"}),
