@@ -264,7 +264,9 @@ void wr_node_pause(wr_node *node)
 void wr_node_ready(wr_node *node)
 {
     atomic_store(&node->ready, true);
-    wr_node_wake(node);
+    if (node->consumer->gather == NULL || !wr_node_run_here(node)) {
+        wr_node_wake(node);
+    }
 }
 
 void wr_node_start(wr_node *node)
