@@ -146,7 +146,9 @@ void wr_node_uncongest(wr_node *node)
         return;
     }
     wr_node_signal(node);
-    wr_node_wake(node);
+    if (atomic_load(&node->held) && atomic_exchange(&node->held, false)) {
+        wr_node_wake(node);
+    }
     if (node->consumer != NULL && node->consumer->uncongested != NULL) {
         node->consumer->uncongested(node->self);
     }
