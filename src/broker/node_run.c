@@ -250,8 +250,8 @@ static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
     if (done > 0 && node->consumer->drained != NULL) {
         node->consumer->drained(node->self, done);
     }
-    bool work = node->active_first != NULL || node->rest_count > 0 ||
-                atomic_load(&node->pending) != NULL;
+    bool work =
+        node->active_first != NULL || node->rest_count > 0 || atomic_load(&node->pending) != NULL;
     if (work && atomic_load(&node->congested) > 0) {
         /* Before the look below, as wr_node_uncongest looks at it after its change: one sees the
          * other. A node that has nothing to do, as most sources, is not woken. */
