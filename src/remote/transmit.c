@@ -191,7 +191,14 @@ void wr_transmit_mark(wr_transmit *tx, wr_progress processed)
     wr_mutex_unlock(&tx->mutex);
 }
 
-void wr_transmit_rewind(wr_transmit *tx, bool acknowledged, wr_progress processed)
+void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_window_rewind(&tx->window, acknowledged);
+    wr_mutex_unlock(&tx->mutex);
+}
+
+void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed)
 {
     wr_mutex_lock(&tx->mutex);
     wr_window_rewind(&tx->window, acknowledged);

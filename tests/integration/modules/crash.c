@@ -30,7 +30,8 @@ static volatile unsigned depth;
 
 static void write_to_nowhere(void)
 {
-    *(volatile int *)8 = 1;
+    int *volatile nowhere = (int *)8; /* which the compiler is not to see */
+    *nowhere = 1;
 }
 
 static int recurse(volatile char *above)
