@@ -48,7 +48,9 @@ static int hang(void)
         pthread_create(&thread, NULL, hang_for_ever, NULL) != 0) {
         return 1;
     }
-    (void)write(STDOUT_FILENO, "x", 1);
+    if (write(STDOUT_FILENO, "x", 1) != 1) {
+        return 1;
+    }
     for (;;) {
         sched_yield();
     }
