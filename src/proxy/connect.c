@@ -11,6 +11,7 @@
 #include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "proxy/proxy_internal.h"
 
 /* Control messages that are read before the other sockets have their turn. */
@@ -160,6 +161,25 @@ void wr_proxy_forget_message_path(wr_proxy *proxy)
     proxy->message_path = NULL;
 }
 
+void wr_proxy_keep_folder(const wr_proxy *proxy)
+{
+    const char *folder = proxy->options.folder;
+    if (folder == NULL || wr_file_exists(folder)) {
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    if (wr_folder_ensure(folder, &error) == WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed; it is made again",
+               folder);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed: %s", folder,
+               wr_error_text(&error));
+    }
+}
+
+/* So often the time until the next create is doubled. */
+#define CREATES_UNANSWERED_MAX 6u
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
@@ -168,6 +188,7 @@ static bool choose_message_path(wr_proxy *proxy)
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
     }
+    wr_proxy_keep_folder(proxy);
     wr_buffer path = WR_BUFFER_INIT;
     unsigned long long number = ++proxy->create_count;
     if (proxy->options.folder == NULL) {
@@ -211,7 +232,9 @@ static void send_create(wr_proxy *proxy)
         (void)wr_proxy_send_control(proxy, &create);
     }
     wr_buffer_deinit(&uri);
-    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+    /* Each time twice as long: to be asked again and again is no help to a slow one. */
+    wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+    proxy->unanswered += proxy->unanswered < CREATES_UNANSWERED_MAX;
 }
 
 static void begin_create(wr_proxy *proxy)
@@ -220,6 +243,8 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
+    proxy->unanswered = 0;
+    proxy->answered = false;
     send_create(proxy);
 }
 
@@ -310,11 +335,18 @@ static void be_refused(wr_proxy *proxy)
     }
 }
 
-static void on_created(wr_proxy *proxy, const wr_extension *extension)
+static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_late)
 {
     wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    proxy->unanswered -= proxy->unanswered > 0;
+    if (!extension->present && proxy->unanswered > 0 && !is_late) {
+        /* It may make its module anew for each create that it finds: let it answer them all. */
+        wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+        proxy->answered = true;
+        return;
     }
     if (!wr_protocol_agree(extension, &error)) {
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
@@ -376,7 +408,7 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
-        on_created(proxy, &reply->extension);
+        on_created(proxy, &reply->extension, false);
     } else if (!over) {
         on_failed(proxy, reply);
     }
@@ -522,14 +554,15 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
 
 static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 {
-    if (proxy->waiting_logged) {
+    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
+    bool *logged = normal ? &proxy->waiting_logged : &proxy->refusal_logged;
+    if (*logged) {
         return;
     }
-    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
     if (normal && proxy->supervisor != NULL) {
         return; /* it was launched a moment ago */
     }
-    proxy->waiting_logged = true;
+    *logged = true;
     if (normal) {
         wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
                      proxy->options.control_path);
@@ -562,6 +595,7 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         return;
     }
     proxy->waiting_logged = false;
+    proxy->refusal_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
@@ -571,8 +605,8 @@ void wr_proxy_try_connect(wr_proxy *proxy)
 static void give_up_waiting(wr_proxy *proxy)
 {
     bool destroyed = proxy->destroy_sent || proxy->control == NULL;
-    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
-                                                       .type = WR_CONTROL_DESTROY})) {
+    if (!destroyed &&
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY})) {
         proxy->destroy_sent = true;
         wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
     } else {
@@ -589,6 +623,10 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_lose(proxy, "no greeting came");
         break;
     case WR_PROXY_CREATING:
+        if (proxy->answered) {
+            on_created(proxy, &(wr_extension){.present = false}, true);
+            break;
+        }
         send_create(proxy);
         break;
     case WR_PROXY_ATTACHING:

@@ -103,8 +103,7 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     wr_proxy *proxy = arg;
     char text[64];
     wr_process_exit_text(result, text, sizeof(text));
-    ending end = {.failure = result->by_signal || result->value != 0 ||
-                             proxy->gave_up != NULL};
+    ending end = {.failure = result->by_signal || result->value != 0 || proxy->gave_up != NULL};
     (void)snprintf(end.how, sizeof(end.how), "process %lld ended: %s",
                    (long long)wr_supervisor_pid(proxy->supervisor), text);
     bool ordered = proxy->restart_ordered;
@@ -137,6 +136,7 @@ void wr_proxy_launch(wr_proxy *proxy)
     proxy->end_asked = false;
     proxy->running_since_ns = 0;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_LAUNCHED);
+    wr_proxy_keep_folder(proxy);
     if (wr_supervisor_launch(proxy->loop, proxy->node->name, how, on_exit_of_process, proxy,
                              &proxy->supervisor, &error) != WEIR_OK) {
         ending end = {.failure = true};

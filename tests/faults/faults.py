@@ -11,7 +11,7 @@ import unittest
 
 import stand
 
-SCENARIOS = ("load", "kills", "gateway")
+SCENARIOS = ("load", "kills", "gateway", "files")
 
 
 def read_options():

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A library for LD_PRELOAD: while the file $WEIR_FAULTS_FULL exists, writing to files whose name ends
- * in $WEIR_FAULTS_FILE fails as on a full disk: the first write puts half of it there, the others
- * nothing. Like a disk, it fails in the middle of what the program meant to be one write.
+ * A library for LD_PRELOAD: while the file $WEIR_FAULTS_FULL exists, writing to files whose name
+ * ends in $WEIR_FAULTS_FILE fails as on a full disk: the first write puts half of it there, the
+ * others nothing. Like a disk, it fails in the middle of what the program meant to be one write.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

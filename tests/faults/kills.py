@@ -50,8 +50,7 @@ class Kills(stand.Stand):
         for name in ("killed", "sink", "calm_sink"):
             self.check_counts(name)
         self.check_marked("killed")
-        _, again = self.check_links(self.gateway, len(LINKS))
-        self.check_redeliveries(again, "killed", "sink")
+        self.check_all_links(self.gateway, len(LINKS), [("source", "killed", "sink")])
         self.assertTrue(self.gateway.lives())
 
     def kill_often(self, count, spread):

@@ -3,6 +3,7 @@
 peer talks to every socket."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -170,6 +171,14 @@ class Load(stand.Stand):
         self.pause()
         os.unlink(self.full)
 
+    def no_descriptors(self):
+        """The gateway gets none for the next connection."""
+        soft, hard = resource.prlimit(self.gateway.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.gateway.pid, resource.RLIMIT_NOFILE, (1, hard))
+        self.kill_remote()
+        self.pause()
+        resource.prlimit(self.gateway.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
     # around them
 
     def run_sockets(self):
@@ -194,9 +203,7 @@ class Load(stand.Stand):
             self.check_counts(name)
         for name in ("direct", "behind", "away_sink", "calm_sink"):
             self.check_marked(name)
-        _, again = self.check_links(self.gateway, len(LINKS))
-        for _, remote, sink in CHAINS:
-            self.check_redeliveries(again, remote, sink)
+        self.check_all_links(self.gateway, len(LINKS), CHAINS)
         self.assertTrue(self.gateway.lives())
         self.assertEqual(harness.children_of(self.gateway.pid), [])
 
@@ -259,4 +266,5 @@ FAULTS = {fault.__name__: fault for fault in (
     Load.kill_remote, Load.kill_remote_again_and_again, Load.kill_stopped_remote, Load.stop_remote,
     Load.stop_gateway, Load.kill_remote_of_stopped_gateway, Load.cut_control, Load.cut_messages,
     Load.cut_both, Load.stall, Load.unlink_control, Load.unlink_messages,
-    Load.unlink_and_cut_messages, Load.slow_reader, Load.disk_full)}
+    Load.unlink_and_cut_messages, Load.slow_reader, Load.disk_full,
+    Load.no_descriptors)}

@@ -109,9 +109,10 @@ class Stand(harness.WeirTest):
         life = self.lives[control_id] = self.lives.get(control_id, 0) + 1
         return self.start(f"{control_id}_{life}", harness.WEIR, "host", control_id, cwd=folder)
 
-    def start_near_gateway(self, modules, links, name="weir", **environment):
+    def start_near_gateway(self, modules, links, name="weir", settings=None, **environment):
+        config = {"modules": modules, "links": links, "gateway": settings or {}}
         with open(self.path("gateway.json"), "w", encoding="utf-8") as file:
-            json.dump({"modules": modules, "links": links}, file, indent=2)
+            json.dump(config, file, indent=2)
         before = self.environment
         self.environment = {**before, **environment}
         gateway = self.start(name, harness.WEIR, "run", self.path("gateway.json"), cwd=self.near)
@@ -178,11 +179,18 @@ class Stand(harness.WeirTest):
             self.assertEqual(accepted, sum(others), f"{ends}: {counts[ends]}")
         return counts, again
 
-    def check_redeliveries(self, again, remote, sink):
-        """What came twice was sent again and counted by the gateway."""
-        marked = self.tallies[remote].marked + self.tallies[sink].marked
-        self.assertLessEqual(marked, again[remote], str(self.tallies[remote]))
-        self.assertLessEqual(self.tallies[sink].repeated, marked, str(self.tallies[sink]))
+    def check_all_links(self, gateway, links, chains):
+        """What came twice was sent again, and counted by the gateway. Everything goes on meanwhile:
+        what is smaller is read first. Returns the counters of the links."""
+        marked = {}
+        for _, remote, sink in chains:
+            repeated = self.tallies[sink].repeated
+            marked[remote] = self.tallies[remote].marked + self.tallies[sink].marked
+            self.assertLessEqual(repeated, marked[remote], str(self.tallies[sink]))
+        counts, again = self.check_links(gateway, links)
+        for remote, count in marked.items():
+            self.assertLessEqual(count, again[remote], str(self.tallies[remote]))
+        return counts
 
     def check_descriptors(self, program, wanted):
         harness.wait_until(lambda: count_descriptors(program.pid) == wanted,

@@ -69,8 +69,8 @@ static bool fails(uintptr_t address)
         atomic_fetch_add(&site->calls, 1);
     }
     uint64_t number = atomic_fetch_add(&state->calls, 1) + 1;
-    bool chosen = state->plan.site != 0 ? state->plan.site == address
-                                        : state->plan.number == number;
+    bool chosen =
+        state->plan.site != 0 ? state->plan.site == address : state->plan.number == number;
     if (!chosen || atomic_exchange(&state->hit, true)) {
         return false;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory that runs out where the test says. The program is linked so that each call of malloc and the
- * like, and of pthread_create, in Weir's own code comes here first (--wrap); jansson's calls, too.
+ * Memory that runs out where the test says. The program is linked so that each call of malloc and
+ * the like, and of pthread_create, in Weir's own code comes here first (--wrap); jansson's calls,
+ * too.
  *
  * Between failing_begin and failing_end calls are counted. Where a call stands in the code is its
  * site. Processes are forked from one, so that a site's address is the same in all of them.

@@ -28,9 +28,9 @@ typedef struct play_result {
 
 typedef struct play_plan {
     const char *name;
-    const char *config;  /* with @ for the folder of the modules */
-    bool remote;         /* a remote module of ours attaches at `control` */
-    bool changes;        /* modules and links come and go */
+    const char *config; /* with @ for the folder of the modules */
+    bool remote;        /* a remote module of ours attaches at `control` */
+    bool changes;       /* modules and links come and go */
 } play_plan;
 
 /* In an empty working folder. `modules` is the folder of the modules. Between its begin and its end

@@ -10,7 +10,8 @@
 
 #include "weir/module.h"
 
-/* A module was created, with the text of its args. Returns whether it is to tell what it receives. */
+/* A module was created, with the text of its args. Returns whether it is to tell what it receives.
+ */
 WEIR_API bool port_opened(const char *args, weir_host *host);
 /* Such a module received a message. */
 WEIR_API void port_received(const weir_message *msg);

@@ -2,10 +2,10 @@
  *
  * Every allocation fails once: sweep MODULE-FOLDER [PLAN]...
  *
- * For n = 1, 2, 3, ... a process plays a plan in which the n-th allocation fails, until none does any
- * more. Then each site that was seen but never failed (threads take turns as they like) fails once.
- * A process that crashes, hangs, leaks (where a sanitizer looks) or loses something silently is
- * reported with the place of the failure.
+ * For n = 1, 2, 3, ... a process plays a plan in which the n-th allocation fails, until none does
+ * any more. Then each site that was seen but never failed (threads take turns as they like) fails
+ * once. A process that crashes, hangs, leaks (where a sanitizer looks) or loses something silently
+ * is reported with the place of the failure.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,7 +23,7 @@
 #include "failing.h"
 #include "play.h"
 
-#define HANG_S 5u
+#define HANG_S 60u
 #define NUMBERS_MAX 20000u
 /* Threads take turns as they like: a run may need a few calls less than the one before it. */
 #define PASSES_TO_END 4u
@@ -66,6 +66,17 @@ static const play_plan plans[] = {
          "{\"control.id\": \"control\", \"timeout\": 100}}}],"
          "\"links\": [{\"source\": \"in\", \"sink\": \"echo\"},"
          "{\"source\": \"echo\", \"sink\": \"out\"}]}"},
+    {.name = "launched",
+     .config =
+         "{\"modules\": ["
+         "{\"name\": \"in\", \"args\": \"in\", \"loader\": {\"entrypoint\": {\"module.path\": "
+         "\"@/libport.so\"}}},"
+         "{\"name\": \"out\", \"args\": \"out\", \"loader\": {\"entrypoint\": {\"module.path\": "
+         "\"@/libport.so\"}}},"
+         "{\"name\": \"echo\", \"isolation\": \"process\", \"restart\": {\"backoff.ms\": [1, 10]}, "
+         "\"loader\": {\"entrypoint\": {\"module.path\": \"@/../integration/libpass.so\"}}}],"
+         "\"links\": [{\"source\": \"in\", \"sink\": \"echo\"},"
+         "{\"source\": \"echo\", \"sink\": \"out\"}]}"},
 };
 
 /* ---- one process ------------------------------------------------------------------------------
@@ -86,8 +97,8 @@ static void play_in_child(const play_plan *plan, const failing_plan *failing)
     failing_end();
     (void)remove("gateway.json");
     if (rmdir(folder) != 0) {
-        (void)snprintf(common->result.text, sizeof(common->result.text),
-                       "something is left in %s", folder);
+        (void)snprintf(common->result.text, sizeof(common->result.text), "something is left in %s",
+                       folder);
         common->result.end = PLAY_WRONG;
     }
     exit(EXIT_SUCCESS); /* and not _Exit: a sanitizer looks for leaks now */
@@ -114,9 +125,9 @@ static void print_place(const void *address)
 {
     Dl_info info;
     if (dladdr(address, &info) != 0 && info.dli_fname != NULL) {
-        printf("    %s+0x%" PRIxPTR " %s\n", strrchr(info.dli_fname, '/') == NULL
-                                                 ? info.dli_fname
-                                                 : strrchr(info.dli_fname, '/') + 1,
+        printf("    %s+0x%" PRIxPTR " %s\n",
+               strrchr(info.dli_fname, '/') == NULL ? info.dli_fname
+                                                    : strrchr(info.dli_fname, '/') + 1,
                (uintptr_t)address - (uintptr_t)info.dli_fbase,
                info.dli_sname == NULL ? "" : info.dli_sname);
     }
@@ -181,8 +192,8 @@ static size_t fail_each_site(const play_plan *plan, size_t *count)
         failing_site *site = &common->failing.sites[i];
         uintptr_t address = atomic_load(&site->address);
         *count += address != 0;
-        for (unsigned tries = 0; address != 0 && atomic_load(&site->failures) == 0 && tries < SITE_TRIES;
-             tries++) {
+        for (unsigned tries = 0;
+             address != 0 && atomic_load(&site->failures) == 0 && tries < SITE_TRIES; tries++) {
             (void)run_one(plan, &(failing_plan){.site = address});
         }
         missed += address != 0 && atomic_load(&site->failures) == 0;

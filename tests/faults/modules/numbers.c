@@ -2,7 +2,8 @@
  *
  * A source of numbered messages at a rate, on a thread of its own.
  *
- * args: {"tally": PATH, "rate": MESSAGES/S}. It begins where the tally says, and waits at its limit.
+ * args: {"tally": PATH, "rate": MESSAGES/S}. It begins where the tally says, and waits at its
+ * limit.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
