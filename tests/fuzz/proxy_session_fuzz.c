@@ -11,13 +11,13 @@
  */
 #include <string.h>
 
+#include "embedded.h"
 #include "ends.h"
 #include "peer.h"
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/poller.h"
 #include "script.h"
-#include "weir/gateway.h"
 
 #define WAIT_MS 1
 #define SOON_MS 5
@@ -26,14 +26,6 @@
 #define PATH_SIZE 108u
 #define INSTANCES 3u
 #define GOOD_MESSAGES 3u
-#define MODULE_JSON_SIZE 512u
-
-/* The first byte of an input: how the gateway is configured. */
-#define MODE_DROP 1u       /* the queue to the remote module drops */
-#define MODE_MESSAGE_ID 2u /* the message channel has a fixed place */
-#define MODE_HASTY 4u      /* the gateway waits for an answer only this long, in milliseconds */
-#define HASTY_TIMEOUT_MS 20
-#define MODES 8u
 
 typedef struct play {
     weir_gateway *gateway;
@@ -537,66 +529,6 @@ static void serve_good_remote(play *p)
     close_all(p);
 }
 
-/* The gateway */
-
-static void check_link(void *user, const weir_link_info *info)
-{
-    (void)user;
-    REQUIRE(info->accepted ==
-            info->delivered + info->dropped_full + info->dropped_closed + info->queued);
-    if (strcmp(info->sink, "other") == 0) {
-        REQUIRE(info->accepted == ends_published() &&
-                info->dropped_full + info->dropped_closed == 0);
-    }
-}
-
-static void add_native(weir_gateway *gateway, const char *name)
-{
-    char json[MODULE_JSON_SIZE];
-    (void)snprintf(json, sizeof(json),
-                   "{\"name\":\"%s\",\"args\":\"%s\","
-                   "\"loader\":{\"entrypoint\":{\"module.path\":\"" FUZZ_ENDS_PATH "\"}}}",
-                   name, name);
-    REQUIRE(weir_gateway_add_module(gateway, json) == WEIR_OK);
-}
-
-static void add_remote(weir_gateway *gateway, unsigned mode)
-{
-    char json[MODULE_JSON_SIZE];
-    (void)snprintf(json, sizeof(json),
-                   "{\"name\":\"remote\",\"heartbeat\":{\"interval.ms\":%u},\"loader\":{\"name\":"
-                   "\"outprocess\",\"entrypoint\":{"
-                   "\"timeout\":%d,\"control.id\":\"%s\"%s%s%s}}}",
-                   (mode & MODE_HASTY) != 0 ? 1u : 1000u,
-                   (mode & MODE_HASTY) != 0 ? HASTY_TIMEOUT_MS : (int)DEADLINE_MS, control_path,
-                   (mode & MODE_MESSAGE_ID) != 0 ? ",\"message.id\":\"" : "",
-                   (mode & MODE_MESSAGE_ID) != 0 ? fixed_path : "",
-                   (mode & MODE_MESSAGE_ID) != 0 ? "\"" : "");
-    REQUIRE(weir_gateway_add_module(gateway, json) == WEIR_OK);
-}
-
-static void add_link(weir_gateway *gateway, const char *json)
-{
-    REQUIRE(weir_gateway_add_link(gateway, json) == WEIR_OK);
-}
-
-static void open_gateway(play *p, unsigned mode)
-{
-    ends_reset();
-    REQUIRE(weir_gateway_create(NULL, &p->gateway) == WEIR_OK);
-    add_native(p->gateway, "source");
-    add_native(p->gateway, "sink");
-    add_native(p->gateway, "other");
-    add_remote(p->gateway, mode);
-    p->lossy = (mode & MODE_DROP) != 0;
-    add_link(p->gateway, p->lossy ? "{\"source\":\"source\",\"sink\":\"remote\",\"queue\":{"
-                                    "\"limit\":50,\"when.full\":\"drop.oldest\"}}"
-                                  : "{\"source\":\"source\",\"sink\":\"remote\"}");
-    add_link(p->gateway, "{\"source\":\"remote\",\"sink\":\"sink\"}");
-    add_link(p->gateway, "{\"source\":\"source\",\"sink\":\"other\",\"queue\":{\"limit\":100000}}");
-    REQUIRE(weir_gateway_start(p->gateway) == WEIR_OK);
-}
-
 static void remove_folder(void)
 {
     wr_file_remove(folder);
@@ -624,13 +556,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = size > 0 ? fuzz_script_read(data + 1, size - 1, steps) : 0;
     play p = {.gateway = NULL};
     prepare();
-    open_gateway(&p, mode);
+    p.gateway = embedded_open(mode, control_path, fixed_path);
+    p.lossy = (mode & EMBEDDED_DROP) != 0;
     for (size_t i = 0; i < count; i++) {
         operations[steps[i].op % OPERATIONS](&p, &steps[i]);
-        weir_gateway_links(p.gateway, check_link, NULL);
+        embedded_check(p.gateway);
     }
     serve_good_remote(&p);
-    weir_gateway_links(p.gateway, check_link, NULL);
+    embedded_check(p.gateway);
     weir_gateway_destroy(p.gateway);
     return 0;
 }
@@ -642,7 +575,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         data[size++] = 0;
     }
     if (fuzz_one_in(&random, 16)) {
-        data[0] = (uint8_t)fuzz_below(&random, MODES);
+        data[0] = (uint8_t)fuzz_below(&random, EMBEDDED_MODES);
     }
     return 1 + fuzz_script_mutate(data + 1, size - 1, max_size - 1, seed, OPERATIONS);
 }
