@@ -32,7 +32,7 @@ faults: ## the tests that break, kill and flood a running gateway
 	@scripts/install-deps build check
 	@cmake --preset dev
 	@cmake --build --preset dev -j $(JOBS)
-	@ctest --preset dev -L faults --no-tests=error
+	@WEIR_LOAD_STEPS=1000 ctest --preset dev -L faults --no-tests=error
 
 fuzz: ## run each fuzz target for SECONDS=n (an hour if not given)
 	@scripts/install-deps build check

@@ -52,8 +52,9 @@ void pause_a_moment(void)
 
 static void complain(stage *s, const char *text)
 {
-    atomic_store(&s->failed, true);
-    (void)fprintf(stderr, "at some moment: %s\n", text);
+    if (!atomic_exchange(&s->failed, true)) {
+        (void)fprintf(stderr, "at some moment: %s\n", text);
+    }
 }
 
 static void check_link(void *user, const weir_link_info *info)

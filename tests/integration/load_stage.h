@@ -53,6 +53,8 @@ typedef struct stage {
     bool gone_known; /* else it is learned at the next agreement, and at least so much */
 
     weir_link_info now[MODULES][MODULES]; /* the last listing; name NULL: no such link */
+    pthread_t checker;                    /* runs check_always, where `checking` says so */
+    bool checking;
     atomic_bool finished;
     atomic_bool failed; /* found by a thread that is not cmocka's */
 } stage;

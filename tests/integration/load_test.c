@@ -344,6 +344,15 @@ static void clear_the_stage(stage *s)
     assert_int_equal(rmdir(s->folder), 0);
 }
 
+static void end_checker(stage *s)
+{
+    atomic_store(&s->finished, true);
+    if (s->checking) {
+        s->checking = false;
+        (void)pthread_join(s->checker, NULL);
+    }
+}
+
 static void counters_agree_with_the_books_whatever_happens(void **state)
 {
     uint64_t seed = number_from_environment("WEIR_SEED", (uint64_t)time(NULL) % 1000000 + 1);
@@ -352,14 +361,13 @@ static void counters_agree_with_the_books_whatever_happens(void **state)
     stage *s = *state;
     s->random = seed * 0x9e3779b97f4a7c15u | 1;
     set_the_stage(s);
-    pthread_t checker;
-    assert_int_equal(pthread_create(&checker, NULL, check_always, s), 0);
+    assert_int_equal(pthread_create(&s->checker, NULL, check_always, s), 0);
+    s->checking = true;
     for (uint64_t i = 0; i < steps; i++) {
         run_step(s, i % 3 != 0);
     }
     check_after_the_stop(s);
-    atomic_store(&s->finished, true);
-    assert_int_equal(pthread_join(checker, NULL), 0);
+    end_checker(s);
     assert_false(atomic_load(&s->failed));
     clear_the_stage(s);
 }
@@ -370,10 +378,11 @@ static int make_stage(void **state)
     return *state == NULL ? -1 : 0;
 }
 
-/* Also after a failure: no process is left. */
+/* Also after a failure: no process and no thread of the test's own is left. */
 static int free_stage(void **state)
 {
     stage *s = *state;
+    end_checker(s);
     for (size_t i = 0; i < MODULES; i++) {
         end_host(s, i, SIGKILL);
     }
