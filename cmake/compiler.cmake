@@ -24,7 +24,7 @@ if(WEIR_SANITIZE)
     # A library under test must not be unloaded before its reports are printed.
     add_compile_definitions(WEIR_SANITIZED=1)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-    add_compile_options(-fstack-protector-strong)
-    add_compile_definitions(_FORTIFY_SOURCE=2)
+    # Some systems' compilers define _FORTIFY_SOURCE themselves, and warn when it changes.
+    add_compile_options(-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 add_compile_definitions(WEIR_VERSION_TEXT="${PROJECT_VERSION}")

@@ -26,13 +26,17 @@ typedef struct weir_gateway weir_gateway;
 typedef void (*weir_problem_fn)(void *user, const char *text);
 
 typedef struct weir_gateway_options {
-    size_t size;                /**< sizeof(weir_gateway_options): the struct can grow */
-    weir_problem_fn on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
-    void *user;                 /**< given to on_problem */
+    size_t size; /**< sizeof(weir_gateway_options): the struct can grow */
+    weir_problem_fn
+        on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
+    void *user;     /**< given to on_problem */
 } weir_gateway_options;
 
 /** Start from this: `weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;` */
-#define WEIR_GATEWAY_OPTIONS_INIT {sizeof(weir_gateway_options), NULL, NULL}
+#define WEIR_GATEWAY_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(weir_gateway_options), NULL, NULL                                                   \
+    }
 
 /** Find every mistake in a file, and start nothing. Errors: CONFIG (each mistake was reported). */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_check(const char *path,
@@ -79,6 +83,15 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_module(weir_gateway *gateway,
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gateway,
                                                              const char *name);
 
+/**
+ * Start the process of a launched module again, whatever it is at: one that runs is ended first, in
+ * order; one that has failed gets its restarts back. Returns at once; messages that it has not
+ * acknowledged go to the new process. `name` NULL: every launched module that is failed or ended.
+ * Errors: NOT_FOUND, UNSUPPORTED (this gateway does not launch it), STATE (stopped).
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_restart_module(weir_gateway *gateway,
+                                                              const char *name);
+
 /** Add a link: `json` is one entry of "links". Errors: CONFIG, NOT_FOUND, EXISTS, MEMORY. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json);
 
@@ -94,6 +107,8 @@ typedef struct weir_module_info {
     int64_t pid;             /**< of a launched process; 0: none */
     uint64_t redelivered;    /**< messages sent to or got from a remote module once more */
     uint64_t unacknowledged; /**< sent to a remote module, which has not said that it has them */
+    uint64_t restarts;       /**< how often a launched process was started again */
+    uint64_t hangs;          /**< how often a remote module gave no sign of life in time */
     uint64_t overruns; /**< calls of a native module's receive that were reported as too long */
 } weir_module_info;
 
@@ -147,7 +162,7 @@ typedef struct weir_stats {
 /** Start from this: `weir_stats stats = WEIR_STATS_INIT;` */
 #define WEIR_STATS_INIT                                                                            \
     {                                                                                              \
-        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
+        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                        \
     }
 
 /** Fill in as much of `stats` as its size says. Any thread but a module's callback, at any time: it

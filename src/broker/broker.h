@@ -20,17 +20,18 @@ wr_executor *wr_broker_pool(wr_broker *broker);
 /* Errors: EXISTS (there is such a link), MEMORY. */
 WEIR_MUST_CHECK weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink,
                                         wr_queue_config config);
-/* What it still queues is dropped and counted, by the sink's thread. Errors: NOT_FOUND, MEMORY. */
+/* What it still queues is dropped and counted, by the sink's thread. Errors: NOT_FOUND. */
 WEIR_MUST_CHECK weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink);
 
 /* Wait until everything queued for `node` is consumed, or it is absent, or the deadline. */
 bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns);
 /* Close a node; its links stay, for their counters. What it queues is dropped and counted in
- * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY. */
+ * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY (only where two nodes are closed at
+ * once). */
 WEIR_MUST_CHECK weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns,
                                          uint64_t *dropped);
-/* Remove the links of a closed node. Errors: MEMORY (some are left). */
-WEIR_MUST_CHECK weir_err wr_broker_remove(wr_broker *broker, wr_node *node);
+/* Remove the links of a closed node. */
+void wr_broker_remove(wr_broker *broker, wr_node *node);
 
 /* All nodes are closed: drop and count what publishers put after their sinks had closed. */
 void wr_broker_purge(wr_broker *broker);

@@ -30,12 +30,13 @@ static void report(const weir_gateway_options *options, const char *text)
 }
 
 /* "FILE:LINE:COLUMN: modules[1] "name": what: why". */
-void wr_gateway_report_module(weir_gateway *gateway, const wr_instance *instance,
-                              const wr_module_config *config, const char *what,
-                              const wr_error *error)
+void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *config,
+                              const char *what, const wr_error *error)
 {
     wr_buffer text = WR_BUFFER_INIT;
-    bool from_file = gateway->config != NULL && (instance == NULL || instance->own_config == NULL);
+    const wr_config *file = gateway->config;
+    size_t index = config->place.index;
+    bool from_file = file != NULL && index < file->module_count && config == &file->modules[index];
     if (from_file && config->place.line > 0) {
         wr_buffer_printf(&text, "%s:%u:%u: modules[%zu]: ", gateway->config->path,
                          config->place.line, config->place.column, config->place.index);
@@ -157,6 +158,7 @@ weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_opti
     err = create(options, &given, &gateway);
     if (err != WEIR_OK) {
         wr_config_destroy(config);
+        report(&known, weir_err_text(err));
         return err;
     }
     gateway->config = config;

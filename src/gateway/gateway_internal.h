@@ -53,9 +53,8 @@ struct weir_gateway {
 
 /* Say that something went wrong with a module: "FILE:LINE:COLUMN: modules[1]: module "name" WHAT:
  * why". */
-void wr_gateway_report_module(weir_gateway *gateway, const wr_instance *instance,
-                              const wr_module_config *config, const char *what,
-                              const wr_error *error);
+void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *config,
+                              const char *what, const wr_error *error);
 
 /* NULL: there is no module of this name. */
 wr_instance *wr_gateway_find(const weir_gateway *gateway, const char *name);

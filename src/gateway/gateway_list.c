@@ -32,6 +32,8 @@ static weir_module_info info_of(const weir_gateway *gateway, const wr_instance *
         info.pid = wr_proxy_pid(instance->proxy);
         info.redelivered = wr_proxy_redelivered(instance->proxy);
         info.unacknowledged = wr_proxy_unacknowledged(instance->proxy);
+        info.restarts = wr_proxy_restarts(instance->proxy);
+        info.hangs = wr_proxy_hangs(instance->proxy);
     }
     return info;
 }

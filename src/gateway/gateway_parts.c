@@ -35,7 +35,7 @@ static weir_err need_loop(weir_gateway *gateway, wr_error *error)
     return WEIR_OK;
 }
 
-static weir_err reserve_instance(weir_gateway *gateway)
+static weir_err grow_instances(weir_gateway *gateway)
 {
     if (gateway->count < gateway->capacity) {
         return WEIR_OK;
@@ -52,6 +52,18 @@ static weir_err reserve_instance(weir_gateway *gateway)
     return WEIR_OK;
 }
 
+/* A place at the end, under this name. Before the instance is made: it could not be unmade unseen.
+ */
+static weir_err reserve_instance(weir_gateway *gateway, const char *name)
+{
+    weir_err err = grow_instances(gateway);
+    if (err == WEIR_OK &&
+        json_object_set_new(gateway->index, name, json_integer((json_int_t)gateway->count)) != 0) {
+        err = WEIR_ERR_MEMORY;
+    }
+    return err;
+}
+
 static weir_err create_instance(weir_gateway *gateway, const wr_module_config *config,
                                 const char *folder, wr_instance **out, wr_error *error)
 {
@@ -66,6 +78,9 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .loop = gateway->loop,
         .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
+        .crash_folder = gateway->config == NULL ? NULL : gateway->config->crash_folder,
+        .crash_reports =
+            gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT : gateway->config->crash_reports,
         .watchdog = gateway->watchdog,
         .number = gateway->added,
     };
@@ -78,20 +93,19 @@ weir_err wr_gateway_add_instance(weir_gateway *gateway, const wr_module_config *
 {
     wr_error error = {.code = WEIR_OK};
     wr_instance *instance = NULL;
-    weir_err err = reserve_instance(gateway);
-    if (err == WEIR_OK && wr_gateway_find(gateway, config->name) != NULL) {
-        err = wr_error_set(&error, WEIR_ERR_EXISTS, "there is a module of this name already");
+    if (wr_gateway_find(gateway, config->name) != NULL) {
+        wr_error_set(&error, WEIR_ERR_EXISTS, "there is a module of this name already");
+        wr_gateway_report_module(gateway, config, "cannot be created", &error);
+        return WEIR_ERR_EXISTS;
     }
+    weir_err err = reserve_instance(gateway, config->name);
     if (err == WEIR_OK) {
         err = create_instance(gateway, config, folder, &instance, &error);
     }
-    if (err == WEIR_OK && json_object_set_new(gateway->index, config->name,
-                                              json_integer((json_int_t)gateway->count)) != 0) {
-        err = wr_error_set(&error, WEIR_ERR_MEMORY, "out of memory");
-    }
     if (err != WEIR_OK) {
-        wr_gateway_report_module(gateway, instance, config, "cannot be created", &error);
-        wr_instance_destroy(instance);
+        json_object_del(gateway->index, config->name);
+        error.code = err;
+        wr_gateway_report_module(gateway, config, "cannot be created", &error);
         return err;
     }
     gateway->added++;
@@ -107,7 +121,7 @@ weir_err wr_gateway_start_instance(weir_gateway *gateway, wr_instance *instance)
     wr_error error = {.code = WEIR_OK};
     weir_err err = wr_instance_start(instance, &error);
     if (err != WEIR_OK) {
-        wr_gateway_report_module(gateway, instance, instance->config, "cannot be started", &error);
+        wr_gateway_report_module(gateway, instance->config, "cannot be started", &error);
         return WEIR_ERR_MODULE;
     }
     return WEIR_OK;
@@ -153,8 +167,13 @@ static weir_err add_star(weir_gateway *gateway, const wr_link_config *config)
     if (star->sink == NULL) {
         return WEIR_ERR_MEMORY;
     }
+    weir_err err = link_star(gateway, star);
+    if (err != WEIR_OK) {
+        free(star->sink);
+        return err;
+    }
     gateway->star_count++;
-    return link_star(gateway, star);
+    return WEIR_OK;
 }
 
 /* Under the lock. */
@@ -194,20 +213,16 @@ static void unlist(weir_gateway *gateway, wr_instance *instance)
     gateway->removed.overruns += atomic_load(&instance->watched.overruns);
     wr_mutex_unlock(&gateway->list);
     for (size_t i = place; i < gateway->count; i++) {
-        json_object_set_new(gateway->index, gateway->instances[i]->config->name,
-                            json_integer((json_int_t)i));
+        const char *name = gateway->instances[i]->config->name;
+        json_integer_set(json_object_get(gateway->index, name), (json_int_t)i);
     }
 }
 
-static weir_err remove_instance(weir_gateway *gateway, wr_instance *instance)
+static void remove_instance(weir_gateway *gateway, wr_instance *instance)
 {
-    weir_err err = wr_broker_remove(gateway->broker, instance->node);
-    if (err != WEIR_OK) {
-        return err;
-    }
+    wr_broker_remove(gateway->broker, instance->node);
     unlist(gateway, instance);
     wr_instance_destroy(instance);
-    return WEIR_OK;
 }
 
 static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
@@ -217,7 +232,8 @@ static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
         gateway->stuck = true;
         return err;
     }
-    return remove_instance(gateway, instance);
+    remove_instance(gateway, instance);
+    return WEIR_OK;
 }
 
 static weir_err add_module(weir_gateway *gateway, wr_config *config)
@@ -232,6 +248,10 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
     instance->own_config = config;
     for (size_t i = 0; err == WEIR_OK && i < gateway->star_count; i++) {
         err = link_star(gateway, &gateway->stars[i]);
+    }
+    if (err != WEIR_OK) {
+        wr_error error = {.code = err};
+        wr_gateway_report_module(gateway, instance->config, "cannot be linked", &error);
     }
     if (err == WEIR_OK && gateway->started) {
         err = wr_gateway_start_instance(gateway, instance);
@@ -269,6 +289,40 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
     } else if (instance != NULL) {
         err = stop_and_remove(gateway, instance);
     }
+    wr_mutex_unlock(&gateway->lock);
+    return err;
+}
+
+static void restart_failed(weir_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->count; i++) {
+        wr_proxy *proxy = gateway->instances[i]->proxy;
+        wr_proxy_state state = proxy == NULL ? WR_PROXY_WAITING : wr_proxy_get_state(proxy);
+        if (state == WR_PROXY_FAILED || state == WR_PROXY_ENDED) {
+            (void)wr_proxy_restart(proxy); /* false: somebody else's process */
+        }
+    }
+}
+
+/* Under the lock. */
+static weir_err restart_module(weir_gateway *gateway, const char *name)
+{
+    if (name == NULL) {
+        restart_failed(gateway);
+        return WEIR_OK;
+    }
+    const wr_instance *instance = wr_gateway_find(gateway, name);
+    if (instance == NULL) {
+        return WEIR_ERR_NOT_FOUND;
+    }
+    bool launched = instance->proxy != NULL && wr_proxy_restart(instance->proxy);
+    return launched ? WEIR_OK : WEIR_ERR_UNSUPPORTED;
+}
+
+weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
+{
+    wr_mutex_lock(&gateway->lock);
+    weir_err err = gateway->stopped ? WEIR_ERR_STATE : restart_module(gateway, name);
     wr_mutex_unlock(&gateway->lock);
     return err;
 }

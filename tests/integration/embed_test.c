@@ -71,6 +71,8 @@ static int leave_place(void **state)
     return result;
 }
 
+static void write_file(const char *name, const char *format, ...) WEIR_PRINTF(2, 3);
+
 static void write_file(const char *name, const char *format, ...)
 {
     FILE *file = fopen(name, "w");
