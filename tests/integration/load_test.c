@@ -269,7 +269,8 @@ static void run_step(stage *s, bool under_load)
 
 static void make_gateway(stage *s)
 {
-    static const char text[] = "{\"modules\": [], \"gateway\": {\"grace.period.ms\": 20}}";
+    static const char text[] =
+        "{\"modules\": [], \"gateway\": {\"grace.period.ms\": 20, \"crash.reports\": 0}}";
     FILE *file = fopen("gateway.json", "w");
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
