@@ -218,6 +218,69 @@ static void totals_count_what_the_sink_of_a_removed_link_has_in_hand(void **stat
     test_net_finish(net);
 }
 
+/* ---- a stopped sink beside others ---- */
+
+enum { FOUR_SINKS = 4, STOPPED = FOUR_SINKS, MANY = 3000, LITTLE_ROOM = 8 };
+
+/* SOURCE with links to nodes 1 to 4; the last has little room and a drop rule, and stands still. */
+static test_net *net_with_four_sinks(wr_when_full rule, wr_link **stopped)
+{
+    test_net *net = test_net_begin(2, 1 + FOUR_SINKS);
+    for (size_t sink = 1; sink < STOPPED; sink++) {
+        (void)test_net_link(net, SOURCE, sink, 4096, WR_WHEN_FULL_BLOCK);
+        wr_node_start(net->nodes[sink]);
+    }
+    *stopped = test_net_link(net, SOURCE, STOPPED, LITTLE_ROOM, rule);
+    return net;
+}
+
+/* WR_PUBLISH_TRY is refused where the source would have to wait: it never has to. The others get
+ * everything, in order, from queues that never had to drop; the stopped one is not even run. */
+static void expect_that_it_costs_nothing(test_net *net, const wr_link *stopped, size_t has)
+{
+    size_t runs = test_sink_get(&net->sinks[STOPPED], &net->sinks[STOPPED].drained);
+    for (uint64_t i = 0; i < MANY; i++) {
+        assert_int_equal(test_net_publish(net, SOURCE, i, WR_PUBLISH_TRY), WEIR_OK);
+        assert_false(wr_node_congested(net->nodes[SOURCE]));
+    }
+    for (size_t sink = 1; sink < STOPPED; sink++) {
+        test_net_expect(net, sink, MANY);
+    }
+    wr_mailbox_counts counts = wr_mailbox_count(&stopped->box);
+    assert_int_equal(counts.accepted, MANY + has);
+    assert_int_equal(counts.dropped_full, MANY - LITTLE_ROOM);
+    assert_int_equal(counts.queued, LITTLE_ROOM + has);
+    assert_int_equal(test_sink_get(&net->sinks[STOPPED], &net->sinks[STOPPED].drained), runs);
+}
+
+static void sink_that_may_not_run_costs_the_other_three_nothing(void **state)
+{
+    (void)state;
+    static const wr_when_full rules[] = {WR_WHEN_FULL_DROP_OLDEST, WR_WHEN_FULL_DROP_NEWEST};
+    for (size_t i = 0; i < 2; i++) {
+        wr_link *stopped;
+        test_net *net = net_with_four_sinks(rules[i], &stopped);
+        expect_that_it_costs_nothing(net, stopped, 0);
+        test_net_finish(net);
+    }
+}
+
+static void sink_stuck_in_receive_costs_the_other_three_nothing(void **state)
+{
+    (void)state;
+    static const wr_when_full rules[] = {WR_WHEN_FULL_DROP_OLDEST, WR_WHEN_FULL_DROP_NEWEST};
+    for (size_t i = 0; i < 2; i++) {
+        wr_link *stopped;
+        test_net *net = net_with_four_sinks(rules[i], &stopped);
+        test_sink_hold(&net->sinks[STOPPED], true);
+        wr_node_start(net->nodes[STOPPED]);
+        assert_int_equal(wr_link_put(stopped, test_message(0)), WEIR_OK);
+        test_sink_wait_inside(&net->sinks[STOPPED]);
+        expect_that_it_costs_nothing(net, stopped, 1);
+        test_net_finish(net);
+    }
+}
+
 /* ---- draining and closing ---- */
 
 static void drain_waits_until_everything_is_consumed(void **state)
@@ -491,6 +554,8 @@ int main(void)
         cmocka_unit_test(links_are_visited_in_the_order_of_adding),
         cmocka_unit_test(totals_keep_what_removed_links_counted),
         cmocka_unit_test(totals_count_what_the_sink_of_a_removed_link_has_in_hand),
+        cmocka_unit_test(sink_that_may_not_run_costs_the_other_three_nothing),
+        cmocka_unit_test(sink_stuck_in_receive_costs_the_other_three_nothing),
         cmocka_unit_test(drain_waits_until_everything_is_consumed),
         cmocka_unit_test(drain_gives_up_at_the_deadline),
         cmocka_unit_test(drain_does_not_wait_for_an_absent_consumer),

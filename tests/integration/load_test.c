@@ -30,58 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "modules/load.h"
-#include "weir/gateway.h"
+#include "load_stage.h"
 
 extern char **environ;
 
-#define PATIENCE_S 120
 #define STEPS_DEFAULT 25
 #define CHANGES_MAX 8 /* in one step */
 #define PER_STEP 3000 /* messages that the sources publish between two changes, at least */
-#define TEXT_MAX 2048
-
-/* What a module is. Links go from lower to higher kinds only: no cycle that could block. */
-typedef enum kind { SOURCE, PASS, HOSTED, ISOLATED, SINK } kind;
-
-static const struct {
-    const char *name;
-    kind kind;
-} cast[] = {
-    {"s0", SOURCE}, {"s1", SOURCE},   {"s2", SOURCE}, {"p0", PASS}, {"p1", PASS}, {"h0", HOSTED},
-    {"h1", HOSTED}, {"i0", ISOLATED}, {"k0", SINK},   {"k1", SINK}, {"k2", SINK},
-};
-#define MODULES (sizeof(cast) / sizeof(cast[0]))
-
-/* A link as the test knows it. */
-typedef struct line {
-    bool exists;
-    uint64_t accepted; /* at the last agreement, or 0 for a new one; likewise: */
-    uint64_t delivered;
-} line;
-
-typedef struct stage {
-    char folder[64];
-    char library[TEXT_MAX];
-    weir_gateway *gateway;
-    uint64_t random;
-    load_book *books[MODULES]; /* NULL: it runs in a process of its own */
-    pid_t hosts[MODULES];      /* processes of HOSTED modules; 0: none */
-    line lines[MODULES][MODULES];
-
-    /* Since the last agreement. */
-    uint64_t published[MODULES];
-    uint64_t received[MODULES];
-    bool out_changed[MODULES]; /* links out were changed under load, so that nothing is known of */
-    bool in_changed[MODULES];  /* likewise: a link in was removed */
-
-    uint64_t gone;   /* delivered by removed links to modules in other processes */
-    bool gone_known; /* else it is learned at the next agreement, and at least so much */
-
-    weir_link_info now[MODULES][MODULES]; /* the last listing; name NULL: no such link */
-    atomic_bool finished;
-    atomic_bool failed; /* found by a thread that is not cmocka's */
-} stage;
 
 static uint64_t below(stage *s, uint64_t end)
 {
@@ -91,79 +46,10 @@ static uint64_t below(stage *s, uint64_t end)
     return s->random % end;
 }
 
-static bool is_remote(size_t module)
-{
-    return cast[module].kind == HOSTED || cast[module].kind == ISOLATED;
-}
-
-static size_t find_module(const char *name)
-{
-    for (size_t i = 0; i < MODULES; i++) {
-        if (strcmp(cast[i].name, name) == 0) {
-            return i;
-        }
-    }
-    fail_msg("an unknown module %s", name);
-    return 0;
-}
-
 static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
-}
-
-static void pause_a_moment(void)
-{
-    const struct timespec moment = {.tv_nsec = 500000};
-    (void)nanosleep(&moment, NULL);
-}
-
-/* ---- what must hold at any moment ---- */
-
-static void complain(stage *s, const char *text)
-{
-    atomic_store(&s->failed, true);
-    (void)fprintf(stderr, "at some moment: %s\n", text);
-}
-
-static void check_link(void *user, const weir_link_info *info)
-{
-    if (info->accepted !=
-            info->delivered + info->dropped_full + info->dropped_closed + info->queued ||
-        info->queued > info->accepted) {
-        complain(user, "a link's counters do not hold");
-    }
-}
-
-static void ignore_module(void *user, const weir_module_info *info)
-{
-    (void)user;
-    (void)info;
-}
-
-static void *check_always(void *arg)
-{
-    stage *s = arg;
-    weir_stats before = WEIR_STATS_INIT;
-    while (!atomic_load(&s->finished)) {
-        weir_stats now = WEIR_STATS_INIT;
-        weir_gateway_stats(s->gateway, &now);
-        if (now.accepted != now.delivered + now.dropped_full + now.dropped_closed + now.queued ||
-            now.queued > now.accepted) {
-            complain(s, "the totals do not hold");
-        }
-        if (now.accepted < before.accepted || now.delivered < before.delivered ||
-            now.dropped_full < before.dropped_full || now.dropped_closed < before.dropped_closed ||
-            now.redelivered < before.redelivered) {
-            complain(s, "a total has become less");
-        }
-        before = now;
-        weir_gateway_links(s->gateway, check_link, s);
-        weir_gateway_modules(s->gateway, ignore_module, NULL);
-        (void)sched_yield();
-    }
-    return NULL;
 }
 
 /* ---- modules and processes ---- */
@@ -218,159 +104,6 @@ static void add_module(stage *s, size_t module)
     char json[2 * TEXT_MAX];
     describe(s, module, json, sizeof(json));
     assert_int_equal(weir_gateway_add_module(s->gateway, json), WEIR_OK);
-}
-
-/* ---- what the gateway says ---- */
-
-static void note_link(void *user, const weir_link_info *info)
-{
-    stage *s = user;
-    s->now[find_module(info->source)][find_module(info->sink)] = *info;
-}
-
-static void list_links(stage *s)
-{
-    memset(s->now, 0, sizeof(s->now));
-    weir_gateway_links(s->gateway, note_link, s);
-    for (size_t from = 0; from < MODULES; from++) {
-        for (size_t to = 0; to < MODULES; to++) {
-            assert_int_equal(s->now[from][to].source != NULL, s->lines[from][to].exists);
-        }
-    }
-}
-
-/* Delivered to modules in other processes, by links that exist. */
-static uint64_t delivered_to_remotes(const stage *s)
-{
-    uint64_t sum = 0;
-    for (size_t from = 0; from < MODULES; from++) {
-        for (size_t to = 0; to < MODULES; to++) {
-            sum += is_remote(to) ? s->now[from][to].delivered : 0;
-        }
-    }
-    return sum;
-}
-
-static uint64_t received_here(const stage *s)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < MODULES; i++) {
-        sum += is_remote(i) ? 0 : atomic_load(&s->books[i]->received);
-    }
-    return sum;
-}
-
-/* ---- agreement ---- */
-
-static const char *check_out(const stage *s, size_t from)
-{
-    if (is_remote(from)) {
-        return NULL; /* its process may have been killed: nobody knows what it published */
-    }
-    const load_book *book = s->books[from];
-    uint64_t published = atomic_load(&book->published);
-    if (atomic_load(&book->begun) != published + atomic_load(&book->refused)) {
-        return "a module is still publishing";
-    }
-    for (size_t to = 0; to < MODULES; to++) {
-        const line *it = &s->lines[from][to];
-        if (it->exists && !s->out_changed[from] &&
-            s->now[from][to].accepted - it->accepted != published - s->published[from]) {
-            return "a link has not accepted what its source has published";
-        }
-    }
-    return NULL;
-}
-
-static const char *check_in(const stage *s, size_t to)
-{
-    uint64_t delivered = 0;
-    for (size_t from = 0; from < MODULES; from++) {
-        if (s->now[from][to].queued > 0) {
-            return "a link is not empty";
-        }
-        delivered += s->now[from][to].delivered - s->lines[from][to].delivered;
-    }
-    if (is_remote(to) || s->in_changed[to]) {
-        return NULL;
-    }
-    bool same = delivered == atomic_load(&s->books[to]->received) - s->received[to];
-    return same ? NULL : "a module has not received what its links have delivered";
-}
-
-static const char *check_totals(const stage *s)
-{
-    weir_stats stats = WEIR_STATS_INIT;
-    weir_gateway_stats(s->gateway, &stats);
-    uint64_t known = received_here(s) + delivered_to_remotes(s) + s->gone;
-    if (stats.queued > 0) {
-        return "the totals count something as queued";
-    }
-    if (s->gone_known ? stats.delivered != known : stats.delivered < known) {
-        return "the total of what was delivered is not what the modules have received";
-    }
-    return NULL;
-}
-
-/* NULL: everything is as it must be when nothing moves. */
-static const char *disagreement(stage *s)
-{
-    list_links(s);
-    const char *text = NULL;
-    for (size_t i = 0; i < MODULES && text == NULL; i++) {
-        text = check_out(s, i);
-        text = text != NULL ? text : check_in(s, i);
-    }
-    return text != NULL ? text : check_totals(s);
-}
-
-static void hold_sources(const stage *s, bool held)
-{
-    for (size_t i = 0; i < MODULES; i++) {
-        if (cast[i].kind == SOURCE) {
-            (void)pthread_mutex_lock(&s->books[i]->lock);
-            s->books[i]->held = held;
-            (void)pthread_cond_broadcast(&s->books[i]->changed);
-            (void)pthread_mutex_unlock(&s->books[i]->lock);
-        }
-    }
-}
-
-static void wait_for_agreement(stage *s)
-{
-    time_t end = time(NULL) + PATIENCE_S;
-    const char *text;
-    while ((text = disagreement(s)) != NULL) {
-        if (time(NULL) > end) {
-            fail_msg("when nothing moves: %s", text);
-        }
-        pause_a_moment();
-    }
-    if (!s->gone_known) {
-        weir_stats stats = WEIR_STATS_INIT;
-        weir_gateway_stats(s->gateway, &stats);
-        s->gone = stats.delivered - received_here(s) - delivered_to_remotes(s);
-        s->gone_known = true;
-    }
-    assert_false(atomic_load(&s->failed));
-}
-
-/* What was counted so far is agreed on. */
-static void begin_anew(stage *s)
-{
-    list_links(s);
-    for (size_t i = 0; i < MODULES; i++) {
-        s->out_changed[i] = false;
-        s->in_changed[i] = false;
-        if (!is_remote(i)) {
-            s->published[i] = atomic_load(&s->books[i]->published);
-            s->received[i] = atomic_load(&s->books[i]->received);
-        }
-        for (size_t to = 0; to < MODULES; to++) {
-            s->lines[i][to].accepted = s->now[i][to].accepted;
-            s->lines[i][to].delivered = s->now[i][to].delivered;
-        }
-    }
 }
 
 /* ---- changes ---- */
@@ -483,6 +216,18 @@ static void change_something(stage *s)
 
 /* ---- the play ---- */
 
+static void hold_sources(const stage *s, bool held)
+{
+    for (size_t i = 0; i < MODULES; i++) {
+        if (cast[i].kind == SOURCE) {
+            (void)pthread_mutex_lock(&s->books[i]->lock);
+            s->books[i]->held = held;
+            (void)pthread_cond_broadcast(&s->books[i]->changed);
+            (void)pthread_mutex_unlock(&s->books[i]->lock);
+        }
+    }
+}
+
 static uint64_t begun_by_sources(const stage *s)
 {
     uint64_t sum = 0;
@@ -524,7 +269,8 @@ static void run_step(stage *s, bool under_load)
 
 static void make_gateway(stage *s)
 {
-    static const char text[] = "{\"modules\": [], \"gateway\": {\"grace.period.ms\": 20}}";
+    static const char text[] =
+        "{\"modules\": [], \"gateway\": {\"grace.period.ms\": 20, \"crash.reports\": 0}}";
     FILE *file = fopen("gateway.json", "w");
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
@@ -573,10 +319,12 @@ static void set_the_stage(stage *s)
 static void check_after_the_stop(stage *s)
 {
     assert_int_equal(weir_gateway_stop(s->gateway), WEIR_OK);
-    assert_null(check_totals(s));
+    for (size_t i = 0; i < MODULES; i++) {
+        end_host(s, i, SIGTERM);
+    }
+    weir_stats stats = get_stats(s);
     list_links(s);
-    weir_stats stats = WEIR_STATS_INIT;
-    weir_gateway_stats(s->gateway, &stats);
+    assert_null(check_totals(s, &stats));
     assert_int_equal(stats.accepted, stats.delivered + stats.dropped_full + stats.dropped_closed);
     print_message("%" PRIu64 " accepted = %" PRIu64 " delivered + %" PRIu64 " + %" PRIu64
                   " dropped; %" PRIu64 " redelivered\n",
@@ -586,9 +334,6 @@ static void check_after_the_stop(stage *s)
 
 static void clear_the_stage(stage *s)
 {
-    for (size_t i = 0; i < MODULES; i++) {
-        end_host(s, i, SIGTERM);
-    }
     weir_gateway_destroy(s->gateway);
     for (size_t i = 0; i < MODULES; i++) {
         char control[16];
@@ -598,35 +343,59 @@ static void clear_the_stage(stage *s)
     assert_int_equal(remove("gateway.json"), 0);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(s->folder), 0);
-    free(s);
+}
+
+static void end_checker(stage *s)
+{
+    atomic_store(&s->finished, true);
+    if (s->checking) {
+        s->checking = false;
+        (void)pthread_join(s->checker, NULL);
+    }
 }
 
 static void counters_agree_with_the_books_whatever_happens(void **state)
 {
-    (void)state;
     uint64_t seed = number_from_environment("WEIR_SEED", (uint64_t)time(NULL) % 1000000 + 1);
     uint64_t steps = number_from_environment("WEIR_LOAD_STEPS", STEPS_DEFAULT);
     print_message("WEIR_SEED=%" PRIu64 ", %" PRIu64 " steps\n", seed, steps);
-    stage *s = calloc(1, sizeof(*s));
-    assert_non_null(s);
+    stage *s = *state;
     s->random = seed * 0x9e3779b97f4a7c15u | 1;
     set_the_stage(s);
-    pthread_t checker;
-    assert_int_equal(pthread_create(&checker, NULL, check_always, s), 0);
+    assert_int_equal(pthread_create(&s->checker, NULL, check_always, s), 0);
+    s->checking = true;
     for (uint64_t i = 0; i < steps; i++) {
         run_step(s, i % 3 != 0);
     }
     check_after_the_stop(s);
-    atomic_store(&s->finished, true);
-    assert_int_equal(pthread_join(checker, NULL), 0);
+    end_checker(s);
     assert_false(atomic_load(&s->failed));
     clear_the_stage(s);
+}
+
+static int make_stage(void **state)
+{
+    *state = calloc(1, sizeof(stage));
+    return *state == NULL ? -1 : 0;
+}
+
+/* Also after a failure: no process and no thread of the test's own is left. */
+static int free_stage(void **state)
+{
+    stage *s = *state;
+    end_checker(s);
+    for (size_t i = 0; i < MODULES; i++) {
+        end_host(s, i, SIGKILL);
+    }
+    free(s);
+    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counters_agree_with_the_books_whatever_happens),
+        cmocka_unit_test_setup_teardown(counters_agree_with_the_books_whatever_happens, make_stage,
+                                        free_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
