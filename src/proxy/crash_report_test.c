@@ -266,6 +266,7 @@ static void a_launched_program_is_replayed_as_it_was(void **state)
     assert_string_equal(TEXT(launch, "path"), wanted);
     assert_string_equal(TEXT(launch, "working.dir"), here);
     assert_string_equal(TEXT(launch, "args", "0"), "-v");
+    assert_string_equal(TEXT(module, "restart", "policy"), "never");
     assert_string_equal(TEXT(launch, "args", "2"), path_in(fix, "control"));
     (void)snprintf(wanted, sizeof(wanted), "--id=%s/control", fix->folder);
     assert_string_equal(TEXT(launch, "args", "1"), wanted);
@@ -285,6 +286,7 @@ static void a_native_module_is_replayed_in_a_process(void **state)
     json_t *json = load(fix, "replay.json");
     const json_t *module = at(json, "modules", "1", NULL);
     assert_string_equal(TEXT(module, "isolation"), "process");
+    assert_string_equal(TEXT(module, "restart", "policy"), "never");
     assert_string_equal(TEXT(module, "loader", "entrypoint", "module.path"),
                         "/somewhere/libcamera.so");
     assert_string_equal(TEXT(json, "modules", "2", "name"), "logger (2)");
@@ -302,6 +304,7 @@ static void a_module_that_publishes_to_nobody_gets_no_logger(void **state)
     assert_int_equal(json_array_size(at(json, "modules", NULL)), 2);
     assert_int_equal(json_array_size(at(json, "links", NULL)), 1);
     assert_null(at(json, "modules", "1", "loader", "entrypoint", "activation.type", NULL));
+    assert_null(at(json, "modules", "1", "restart", NULL)); /* nobody starts it */
     json_decref(json);
 }
 

@@ -142,7 +142,9 @@ class Reports(CrashTest):
         again = self.replay(folder)
         again.wait_for(f"[{module}] launched")
         again.wait_for(how)
+        again.wait_for("is not started again")
         again.stop()
+        self.assertEqual(again.err().count(f"[{module}] launched"), 1)
         self.assertNotIn("crash report:", again.err())
 
     def test_report_tells_and_replays(self):
