@@ -35,7 +35,7 @@ typedef struct weir_host weir_host;
 
 typedef struct weir_module_api {
     uint32_t abi_version;    /**< WEIR_MODULE_ABI */
-    uint32_t size;           /**< sizeof(weir_module_api): the table can grow */
+    uint32_t size;           /**< sizeof(weir_module_api): the table can grow at its end */
     const char *name;        /**< of the kind of module, such as "logger" */
     const char *summary;     /**< one line for people */
     uint32_t flags;          /**< WEIR_MODULE_... */

@@ -147,7 +147,9 @@ void wr_node_uncongest(wr_node *node)
         return;
     }
     wr_node_signal(node);
-    wr_node_wake(node);
+    if (atomic_load(&node->held) && atomic_exchange(&node->held, false)) {
+        wr_node_wake(node);
+    }
     if (node->consumer != NULL && node->consumer->uncongested != NULL) {
         node->consumer->uncongested(node->self);
     }
@@ -271,7 +273,9 @@ void wr_node_pause(wr_node *node)
 void wr_node_ready(wr_node *node)
 {
     atomic_store(&node->ready, true);
-    wr_node_wake(node);
+    if (node->consumer->gather == NULL || !wr_node_run_here(node)) {
+        wr_node_wake(node);
+    }
 }
 
 void wr_node_start(wr_node *node)

@@ -62,7 +62,7 @@ typedef struct wr_consumer {
 /* What a publisher does while the node is congested. */
 typedef enum wr_publish_mode {
     WR_PUBLISH_WAIT, /* wait for room, unless inside a callback */
-    WR_PUBLISH_TRY,  /* FULL */
+    WR_PUBLISH_TRY,  /* FULL, unless inside a callback */
     WR_PUBLISH_OVER  /* go over the limit; look at wr_node_congested afterwards */
 } wr_publish_mode;
 
@@ -82,6 +82,10 @@ struct wr_node {
     wr_executor *executor;
     bool own_executor;
 
+    /* How long it stays away from the reading thread: only hints, relaxed. */
+    _Atomic uint32_t shy_for;  /* so many more times it goes to the pool */
+    _Atomic uint32_t shy_next; /* and so many the next time that it is slow */
+
     size_t order; /* scratch of wr_order_nodes; under the broker's lock */
 
     _Atomic uint32_t refs;
@@ -91,9 +95,10 @@ struct wr_node {
     wr_node *next_queued; /* in the executor's queue: under its lock */
     atomic_bool started;
     atomic_bool ready;
-    atomic_bool closing;      /* publishers wait no longer */
-    atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
-    _Atomic int congested;    /* may be -1 for a moment: a link cleared before it was counted */
+    atomic_bool closing;   /* publishers wait no longer */
+    atomic_bool absent;    /* the consumer cannot make progress: do not wait for it to drain */
+    atomic_bool held;      /* a run ended with work left because it was congested: see run_some */
+    _Atomic int congested; /* may be -1 for a moment: a link cleared before it was counted */
     _Atomic uint32_t waiters; /* threads in wait_below: somebody must signal `changed` */
 
     /* Pending links: publishers push on the stack, the running thread moves it to its list. */
@@ -171,6 +176,20 @@ WEIR_MUST_CHECK weir_err wr_node_close(wr_node *node, uint64_t deadline_ns);
 /* Give up a closed node's pending links, and drop and count what its consumer did not take. Nobody
  * publishes to it any more. Returns how many messages were dropped. */
 size_t wr_node_give_up(wr_node *node);
+
+/*
+ * A thread that reads messages from elsewhere collects the nodes that its publishing makes pending,
+ * instead of waking a thread of the pool for each: between collect(true) and collect(false). It
+ * runs them itself, soon, with wr_node_run_collected, where a module may keep it as long as it
+ * likes. Nodes with a thread of their own are not collected, nor such as kept the reading thread
+ * long lately.
+ */
+void wr_node_collect(bool on);
+/* Are there collected nodes? */
+bool wr_node_has_collected(void);
+void wr_node_run_collected(void);
+/* Leave them to the pool. */
+void wr_node_put_collected(void);
 
 /* For links: see link.h. */
 void wr_node_congest(wr_node *node);

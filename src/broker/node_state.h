@@ -19,4 +19,7 @@ enum {
 /* Something that a waiting thread may wait for has changed. */
 void wr_node_signal(wr_node *node);
 
+/* Run it on this thread if it is idle or gathering. False: it is not, and still has to be woken. */
+bool wr_node_run_here(wr_node *node);
+
 #endif

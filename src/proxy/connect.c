@@ -554,14 +554,15 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
 
 static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 {
-    if (proxy->waiting_logged) {
+    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
+    bool *logged = normal ? &proxy->waiting_logged : &proxy->refusal_logged;
+    if (*logged) {
         return;
     }
-    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
     if (normal && proxy->supervisor != NULL) {
         return; /* it was launched a moment ago */
     }
-    proxy->waiting_logged = true;
+    *logged = true;
     if (normal) {
         wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
                      proxy->options.control_path);
@@ -594,6 +595,7 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         return;
     }
     proxy->waiting_logged = false;
+    proxy->refusal_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }

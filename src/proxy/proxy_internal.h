@@ -22,8 +22,8 @@
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
-/* One that was in service is tried again at this distance at the most; at once if it was for so long.
- * Else a peer that comes and goes as fast as it can would keep the gateway busy. */
+/* One that was in service is tried again at this distance at the most; at once if it was for so
+ * long. Else a peer that comes and goes as fast as it can would keep the gateway busy. */
 #define WR_RETRY_SERVED_MAX_MS 64u
 #define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
 
@@ -76,6 +76,7 @@ struct wr_proxy {
     bool answered;          /* one was, by an old peer that may answer the others, too */
     char *message_path;     /* of this create */
     bool waiting_logged;    /* once for each time of waiting */
+    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
     wr_log_limit log_limit; /* of wr_proxy_log */
     bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
@@ -111,10 +112,10 @@ struct wr_proxy {
     wr_task start_task;
     wr_task stop_task;
     wr_task restart_task;
-    wr_task write_task; /* watch until the socket can be written */
-    wr_task free_task;  /* the node is gone */
+    wr_task write_task;   /* watch until the socket can be written */
+    wr_task free_task;    /* the node is gone */
     wr_task control_task; /* go on reading control messages */
-    wr_task read_task;  /* go on reading: room again, or more in the buffer */
+    wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
     wr_mutex stop_lock;

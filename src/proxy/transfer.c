@@ -285,10 +285,15 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
             note_received(proxy, batch[count++]);
         }
     }
+    wr_node_collect(true);
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
+    wr_node_collect(false);
     if (published != WEIR_OK) {
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                      weir_err_text(published));
+    }
+    if (wr_node_has_collected() && !wr_loop_step_aside(proxy->loop, wr_node_run_collected)) {
+        wr_node_put_collected();
     }
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {

@@ -221,8 +221,7 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway opened the message channel");
     intake->pending = true;
     /* An earlier channel of this session may have been somebody else's, who got what was sent. */
-    wr_transmit_rewind(&remote->transmit,
-                       (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
+    wr_transmit_rewind(&remote->transmit, (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 

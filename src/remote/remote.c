@@ -203,7 +203,7 @@ static weir_err step(weir_remote *remote, int timeout_ms)
         on_event(remote, &events[i]);
     }
     work(remote);
-    wr_session_try_end(remote);
+    wr_ending_try(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
     remote->session.ended = false;
@@ -382,7 +382,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
 static void leave(weir_remote *remote)
 {
     wr_session_leave(remote);
-    wr_session_try_end(remote);
+    wr_ending_try(remote);
     weir_err err = WEIR_OK;
     while (remote->session.ending && err == WEIR_OK) {
         err = step(remote, time_to_wait(remote));

@@ -29,12 +29,6 @@ static wr_waitable stream_waitable(const wr_session *session)
     return wr_stream_waitable(wr_sp_inner(session->stream));
 }
 
-static void forget_args(wr_session *session)
-{
-    free(session->args);
-    session->args = NULL;
-}
-
 static void forget_create(wr_session *session)
 {
     free(session->create_image);
@@ -57,62 +51,11 @@ static void disconnect(weir_remote *remote)
     forget_create(session);
 }
 
-/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
-static void destroy_module(weir_remote *remote)
+void wr_session_forget(weir_remote *remote)
 {
     forget_create(&remote->session);
-    forget_args(&remote->session);
-    remote->started = false;
-    if (remote->created) {
-        wr_transmit_close(&remote->transmit);
-        wr_module_destroy(remote->api, remote->self);
-        remote->created = false;
-        remote->self = NULL;
-        wr_transmit_drain(&remote->transmit);
-    }
-}
-
-static void end(weir_remote *remote)
-{
-    wr_session_tell(remote);
-    remote->session.ended = remote->session.ended || remote->session.ending;
-    remote->session.ending = false;
-    if (remote->session.listener != NULL) { /* else we are leaving, and say goodbye first */
-        wr_intake_close(remote);
-    }
-}
-
-void wr_session_end_module(weir_remote *remote)
-{
-    destroy_module(remote);
-    end(remote);
-}
-
-static void begin_end(weir_remote *remote, unsigned delay_ms)
-{
-    destroy_module(remote);
-    remote->session.ending = true;
-    remote->session.ending_until_ns = wr_clock_ns() + delay_ms * WR_NS_PER_MS;
-}
-
-void wr_session_try_end(weir_remote *remote)
-{
-    if (!remote->session.ending) {
-        return;
-    }
-    wr_transmit_state state = wr_transmit_get_state(&remote->transmit);
-    bool late = wr_clock_ns() >= remote->session.ending_until_ns;
-    if (!state.written && !state.lost && !late) {
-        return;
-    }
-    if (state.waiting > 0) {
-        wr_remote_log(
-            remote, WEIR_LOG_WARN,
-            "the module is gone, and %zu messages that it published could not be sent: the gateway "
-            "%s",
-            state.waiting, state.lost ? "is not connected" : "takes no more");
-    }
-    end(remote);
+    free(remote->session.args);
+    remote->session.args = NULL;
 }
 
 /* Replies */
@@ -204,13 +147,13 @@ static void close_listener(weir_remote *remote)
 void wr_session_leave(weir_remote *remote)
 {
     close_listener(remote);
-    begin_end(remote, WR_LEAVE_DELAY_MS);
+    wr_ending_begin(remote, WR_LEAVE_DELAY_MS);
 }
 
 void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
-    destroy_module(remote);
+    wr_ending_destroy(remote);
     wr_session_tell(remote);
     /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
@@ -328,7 +271,7 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
     if (create_module(remote, create, &error) != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be created: %s",
                       wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return false;
     }
@@ -364,7 +307,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_intake_close(remote);
         forget_create(&remote->session);
     } else {
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
@@ -398,10 +341,10 @@ static void on_start(weir_remote *remote)
     if (err != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be started: %s",
                       wr_error_text(&error));
-        destroy_module(remote);
+        wr_ending_destroy(remote);
         /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
         return;
     }
     remote->started = true;
@@ -412,7 +355,7 @@ static void on_destroy(weir_remote *remote)
 {
     wr_intake_drain(remote);
     wr_session_tell(remote);
-    begin_end(remote, WR_END_DELAY_MS);
+    wr_ending_begin(remote, WR_END_DELAY_MS);
     wr_remote_log(remote, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 

@@ -114,6 +114,15 @@ static weir_err create(weir_host *host, const char *args, void **out)
     return WEIR_OK;
 }
 
+static void wait_at_gate(const probe *self, const char *key)
+{
+    const char *path = json_string_value(json_object_get(self->args, key));
+    FILE *gate = path == NULL ? NULL : fopen(path, "rb");
+    if (gate != NULL) {
+        (void)fclose(gate);
+    }
+}
+
 static weir_err start(void *arg)
 {
     probe *self = arg;
@@ -121,21 +130,14 @@ static weir_err start(void *arg)
     weir_log(self->host, WEIR_LOG_INFO, "the probe starts");
     enter(self, "start");
     probe_start_threads(self, "start");
+    wait_at_gate(self, "start gate");
     weir_err err = fail_if_wanted(self, "start");
     leave(self);
+    probe_write(&self->trace, "started");
     return err;
 }
 
 #ifndef PROBE_SOURCE
-static void wait_at_gate(const probe *self)
-{
-    const char *path = json_string_value(json_object_get(self->args, "gate"));
-    FILE *gate = path == NULL ? NULL : fopen(path, "rb");
-    if (gate != NULL) {
-        (void)fclose(gate);
-    }
-}
-
 static void echo(probe *self, weir_message *msg)
 {
     const json_t *how = json_object_get(self->args, "echo");
@@ -153,7 +155,7 @@ static void echo(probe *self, weir_message *msg)
 static void take(probe *self, weir_message *msg)
 {
     enter(self, "receive");
-    wait_at_gate(self);
+    wait_at_gate(self, "gate");
     probe_write_message(&self->trace, msg);
     echo(self, msg);
     leave(self);

@@ -16,6 +16,7 @@
  *               "try": true: by weir_try_publish}
  *   "sizes":   [N...]   the threads' messages have contents of these sizes in turn, and properties
  *   "gate":    a FIFO; each receive waits until somebody has opened it for writing
+ *   "start gate": likewise, for start
  *   "fail":    {"in": "create" or "start", "text": why}
  *   "end":     {"in": a call, "how": "abort", or "exit" with "status": N}
  */

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Publishing from threads of the module's own, into sinks that are fast, slow or stopped."""
 
-import os
-
-from scene import ConformanceTest, harness
+from scene import ConformanceTest, Gate, harness
 
 MIB = 1 << 20
 SIZES = [0, 1, 2, 13, 255, 256, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 100000,
@@ -12,22 +10,6 @@ SIZES = [0, 1, 2, 13, 255, 256, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 1
 
 def threads(count=1, messages=0, start="start", **more):
     return {"threads": {"from": start, "count": count, "messages": messages, **more}}
-
-
-class Gate:
-    """A sink's receive waits until this is open."""
-
-    def __init__(self, scene):
-        self.path = os.path.join(scene.folder, "gate")
-        os.mkfifo(self.path)
-
-    def open(self, scene, sink="sink"):
-        """Nobody waits at it any more. A writer that stays lets everybody through."""
-        scene.wait_for_lines(sink, 1, "start")
-        self.writer = os.open(self.path, os.O_RDWR)
-
-    def close(self):
-        os.close(self.writer)
 
 
 class Publish(ConformanceTest):

@@ -597,6 +597,11 @@ static void open_gateway(play *p, unsigned mode)
     REQUIRE(weir_gateway_start(p->gateway) == WEIR_OK);
 }
 
+static void remove_folder(void)
+{
+    wr_file_remove(folder);
+}
+
 static void prepare(void)
 {
     if (folder[0] != '\0') {
@@ -606,6 +611,7 @@ static void prepare(void)
     REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
     (void)snprintf(folder, sizeof(folder), "%s", made);
     free(made);
+    (void)atexit(remove_folder);
     (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
     (void)snprintf(fixed_path, PATH_SIZE, "%s/messages", folder);
     fuzz_silence();

@@ -474,6 +474,11 @@ static void serve_good_gateway(play *p)
     REQUIRE(fuzz_probe_module.state == FUZZ_PROBE_NONE);
 }
 
+static void remove_folder(void)
+{
+    wr_file_remove(folder);
+}
+
 static void prepare(void)
 {
     if (folder[0] != '\0') {
@@ -483,6 +488,7 @@ static void prepare(void)
     REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
     (void)snprintf(folder, sizeof(folder), "%s", made);
     free(made);
+    (void)atexit(remove_folder);
     (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
     (void)snprintf(message_paths[0], PATH_SIZE, "%s/m0", folder);
     (void)snprintf(message_paths[1], PATH_SIZE, "%s/m1", folder);

@@ -187,22 +187,34 @@ class Listener:
 
 
 class Session:
-    """A good remote's part of a session, up to start. It serves the control listener's next
-    connection."""
+    """A good remote's part of a session, up to start. A gateway gives up a connection on which nobody
+    greets it for a while, and makes another one: those that it gave up are passed over."""
 
     def __init__(self, control_listener, folder):
-        self.control = control_listener.accept().greet()
-        image = self.control.expect_control(CREATE)
-        self.args = args_of(image)
-        self.listener = Listener(os.path.join(folder, uri_of(image)))
-        self.control.send(frame(reply(CREATED)))
-        self.messages = self.listener.accept().greet()
-        self.control.expect_control(START)
+        self.control = self.messages = self.listener = None
+        while not self.begin(control_listener, folder):
+            self.__exit__()
+
+    def begin(self, control_listener, folder):
+        """False: the gateway has given up this connection."""
+        self.control = control_listener.accept()
+        try:
+            self.control.greet()
+            image = self.control.expect_control(CREATE)
+            self.args = args_of(image)
+            self.listener = Listener(os.path.join(folder, uri_of(image)))
+            self.control.send(frame(reply(CREATED)))
+            self.messages = self.listener.accept().greet()
+            self.control.expect_control(START)
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            return False
+        return True
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.messages.__exit__()
-        self.listener.__exit__()
-        self.control.__exit__()
+        for part in (self.messages, self.listener, self.control):
+            if part is not None:
+                part.__exit__()
+        self.control = self.messages = self.listener = None

@@ -34,8 +34,10 @@ class Users(UsersTest):
             self.environment = kept
 
     def test_remote_of_another_user_is_refused_with_its_number(self):
-        self.start_remote_of(ONE)
+        """Also by a gateway that has said already that it waits for one."""
         gateway = self.start_gateway([self.echo()])
+        gateway.wait_for("waiting for a remote module at 'control'")
+        self.start_remote_of(ONE)
         gateway.wait_for(f"it belongs to user {ONE}; only this user's processes, root's")
         self.assertNotIn("attached", gateway.err())
         gateway.stop()
