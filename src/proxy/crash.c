@@ -63,6 +63,7 @@ void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
         .acknowledges = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0,
         .publishes = wr_node_has_sinks(proxy->node),
     };
+    weir_time_now(report.time);
     wr_crash_report_start(proxy->loop, &report);
     free_given(&given);
 }

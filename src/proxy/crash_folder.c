@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Names of crash reports (contract in crash_folder.h): MODULE-TIME-NUMBER, such as
- * camera-20261124T060805Z-001. Time and number have a fixed width, so that the order of the names
- * is that of the reports.
+ * camera-20261124T060805.123Z-001. Time and number have a fixed width, so that the order of the
+ * names is that of the reports.
  */
 #include "proxy/crash_folder.h"
 
@@ -19,7 +19,7 @@
 #define NAME_BYTES_MAX 64u
 #define NUMBER_MAX 999u
 
-static const char time_form[] = "ddddddddTddddddZ-";
+static const char time_form[] = "ddddddddTdddddd.dddZ-";
 static const char number_form[] = "ddd";
 
 /* The names of a module's reports. */
@@ -142,19 +142,17 @@ static void remove_oldest(const char *parent, const char *module, const name_lis
     }
 }
 
-/* MODULE-TIME-: "2026-11-24T06:08:05.123Z" becomes "20261124T060805Z". */
-static char *make_stem(const char *prefix)
+/* MODULE-TIME-: "2026-11-24T06:08:05.123Z" becomes "20261124T060805.123Z". */
+static char *make_stem(const char *prefix, const char *time)
 {
-    char now[WEIR_TIME_SIZE];
     wr_buffer stem = WR_BUFFER_INIT;
-    weir_time_now(now);
     wr_buffer_append_text(&stem, prefix);
-    for (const char *c = now; *c != '\0' && *c != '.'; c++) {
-        if (*c != '-' && *c != ':') {
-            wr_buffer_append(&stem, c, 1);
+    for (; *time != '\0'; time++) {
+        if (*time != '-' && *time != ':') {
+            wr_buffer_append(&stem, time, 1);
         }
     }
-    wr_buffer_append_text(&stem, "Z-");
+    wr_buffer_append_text(&stem, "-");
     return wr_buffer_take(&stem);
 }
 
@@ -172,7 +170,7 @@ static unsigned next_number(const name_list *list, const char *stem)
 static weir_err make_numbered(const char *parent, const char *stem, unsigned number, char **path,
                               wr_error *error)
 {
-    weir_err err = wr_error_set(error, WEIR_ERR_EXISTS, "too many crash reports within a second");
+    weir_err err = wr_error_set(error, WEIR_ERR_EXISTS, "too many crash reports of one time");
     for (; number <= NUMBER_MAX; number++) {
         wr_buffer text = WR_BUFFER_INIT;
         wr_buffer_printf(&text, "%s/%s%03u", parent, stem, number);
@@ -191,16 +189,16 @@ static weir_err make_numbered(const char *parent, const char *stem, unsigned num
     return err;
 }
 
-static weir_err make_in(const char *parent, const char *module, uint32_t max, char **path,
+static weir_err make_in(const char *parent, const wr_crash_folder *which, char **path,
                         wr_error *error)
 {
-    name_list list = {.prefix = make_prefix(module)};
-    char *stem = list.prefix == NULL ? NULL : make_stem(list.prefix);
+    name_list list = {.prefix = make_prefix(which->module)};
+    char *stem = list.prefix == NULL ? NULL : make_stem(list.prefix, which->time);
     weir_err err = stem == NULL
                        ? wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path")
                        : list_reports(parent, &list, error);
     if (err == WEIR_OK) {
-        remove_oldest(parent, module, &list, max - 1);
+        remove_oldest(parent, which->module, &list, which->max - 1);
         err = make_numbered(parent, stem, next_number(&list, stem), path, error);
     }
     list_deinit(&list);
@@ -209,18 +207,17 @@ static weir_err make_in(const char *parent, const char *module, uint32_t max, ch
     return err;
 }
 
-weir_err wr_crash_folder_make(const char *parent, const char *module, uint32_t max, char **path,
-                              wr_error *error)
+weir_err wr_crash_folder_make(const wr_crash_folder *which, char **path, wr_error *error)
 {
-    weir_err err = wr_folder_ensure(parent, error);
+    weir_err err = wr_folder_ensure(which->parent, error);
     if (err != WEIR_OK) {
         return err;
     }
-    char *absolute = wr_path_absolute(parent);
+    char *absolute = wr_path_absolute(which->parent);
     if (absolute == NULL) {
-        return wr_error_set(error, WEIR_ERR_MEMORY, "no path to the folder '%s'", parent);
+        return wr_error_set(error, WEIR_ERR_MEMORY, "no path to the folder '%s'", which->parent);
     }
-    err = make_in(absolute, module, max, path, error);
+    err = make_in(absolute, which, path, error);
     free(absolute);
     return err;
 }

@@ -8,14 +8,21 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "weir/log.h"
+
+typedef struct wr_crash_folder {
+    const char *parent; /* the crash folder; made where it is missing */
+    const char *module; /* its name */
+    const char *time;   /* of the crash, as weir_time_now has it */
+    uint32_t max;       /* reports of this module, with the new one */
+} wr_crash_folder;
 
 /*
- * Make the folder of a new report of `module` in the crash folder `parent`, which is made where it
- * is missing. Before, the oldest reports of this module are removed, so that with this one there
- * are at most `max`. `*path`, absolute, is the caller's to free.
- * Errors: as wr_folder_ensure; EXISTS (too many within one second), MEMORY.
+ * Make the folder of a new report. Before, the oldest reports of the module are removed that are
+ * too many with this one. `*path`, absolute, is the caller's to free. One thread at a time. Errors:
+ * as wr_folder_ensure; EXISTS (too many of the same time), MEMORY.
  */
-WEIR_MUST_CHECK weir_err wr_crash_folder_make(const char *parent, const char *module, uint32_t max,
-                                              char **path, wr_error *error);
+WEIR_MUST_CHECK weir_err wr_crash_folder_make(const wr_crash_folder *which, char **path,
+                                              wr_error *error);
 
 #endif

@@ -157,16 +157,32 @@ static json_t *make_outprocess(const replay_plan *plan)
     return entrypoint;
 }
 
+/* Once is enough: started again, it would only crash again. False also where `module` is NULL. */
+static bool set_no_restart(json_t *module)
+{
+    return wr_crash_set(module, "restart", one_text("policy", "never"));
+}
+
+static json_t *replayed_program(const replay_plan *plan, json_t *name, json_t *args)
+{
+    json_t *module = make_module(name, "outprocess", make_outprocess(plan), args);
+    if (plan->report->launch != NULL && !set_no_restart(module)) {
+        json_decref(module);
+        return NULL;
+    }
+    return module;
+}
+
 static json_t *replayed_module(const replay_plan *plan)
 {
     const wr_crash_settings *settings = plan->report->settings;
     json_t *name = wr_crash_text(plan->report->module);
     json_t *args = json_loads(settings->args, JSON_DECODE_ANY, NULL);
     if (settings->library == NULL) {
-        return make_module(name, "outprocess", make_outprocess(plan), args);
+        return replayed_program(plan, name, args);
     }
     json_t *module = make_module(name, "native", one_text("module.path", settings->library), args);
-    if (module != NULL && !wr_crash_set(module, "isolation", json_string("process"))) {
+    if (!wr_crash_set(module, "isolation", json_string("process")) || !set_no_restart(module)) {
         json_decref(module);
         return NULL;
     }

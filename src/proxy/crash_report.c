@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "platform/folder.h"
+#include "platform/thread.h"
 #include "proxy/crash_folder.h"
 #include "proxy/crash_internal.h"
 
@@ -167,10 +168,8 @@ static bool set_messages(json_t *root, const wr_crash_report *report)
 
 static json_t *make_report(const wr_crash_report *report)
 {
-    char now[WEIR_TIME_SIZE];
-    weir_time_now(now);
     json_t *root = json_object();
-    bool ok = set_text(root, "module", report->module) && set_text(root, "time", now) &&
+    bool ok = set_text(root, "module", report->module) && set_text(root, "time", report->time) &&
               set_how(root, report) &&
               (report->pid == 0 || set_number(root, "pid", (uint64_t)report->pid)) &&
               set_number(root, "restarts", report->restarts) &&
@@ -266,11 +265,16 @@ static void remove_half(const wr_crash_report *report, const char *folder)
     }
 }
 
-weir_err wr_crash_report_write(const wr_crash_report *report, char **folder, wr_error *error)
+static weir_err write_folder(const wr_crash_report *report, char **folder, wr_error *error)
 {
     char *path = NULL;
-    weir_err err = wr_crash_folder_make(report->settings->folder, report->module,
-                                        report->settings->reports_max, &path, error);
+    const wr_crash_folder which = {
+        .parent = report->settings->folder,
+        .module = report->module,
+        .time = report->time,
+        .max = report->settings->reports_max,
+    };
+    weir_err err = wr_crash_folder_make(&which, &path, error);
     if (err != WEIR_OK) {
         return err;
     }
@@ -282,4 +286,21 @@ weir_err wr_crash_report_write(const wr_crash_report *report, char **folder, wr_
     }
     *folder = path;
     return WEIR_OK;
+}
+
+static wr_mutex writing; /* one report at a time, so that none removes one that is being written */
+static wr_once writing_made = WR_ONCE_INIT;
+
+static void make_writing(void)
+{
+    wr_mutex_init(&writing);
+}
+
+weir_err wr_crash_report_write(const wr_crash_report *report, char **folder, wr_error *error)
+{
+    wr_once_run(&writing_made, make_writing);
+    wr_mutex_lock(&writing);
+    weir_err err = write_folder(report, folder, error);
+    wr_mutex_unlock(&writing);
+    return err;
 }

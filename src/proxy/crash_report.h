@@ -3,7 +3,7 @@
  * The crash report: a folder that says how a remote module's process ended and what it was given
  * before, ready to be replayed (docs/crash-reports.md).
  *
- *     CRASH_FOLDER/MODULE-20261124T060805Z-001/
+ *     CRASH_FOLDER/MODULE-20261124T060805.123Z-001/
  *         report.json   how it ended, its last lines, a list of the messages
  *         messages      the messages that it was given last, oldest first, as frames on the wire
  *         replay.json   a configuration that gives them to the same module: weir run replay.json
@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 #include "proxy/line_ring.h"
 #include "proxy/supervisor.h"
+#include "weir/log.h"
 
 /* How many acknowledged messages the gateway remembers for a report (wr_window.keep_last); those
  * that are not acknowledged all come into it. */
@@ -39,7 +40,8 @@ typedef struct wr_crash_settings {
 /* What is to be reported. Everything is borrowed. */
 typedef struct wr_crash_report {
     const wr_crash_settings *settings;
-    const char *module; /* its name */
+    const char *module;        /* its name */
+    char time[WEIR_TIME_SIZE]; /* of the end, by weir_time_now */
     const char *control_path;
     const wr_launch *launch;     /* NULL: somebody else starts the process */
     uint64_t message_limit;      /* of the configuration; 0: not said */
@@ -56,8 +58,8 @@ typedef struct wr_crash_report {
 } wr_crash_report;
 
 /* Write a report, and remove the oldest ones over settings->reports_max. `*folder`, absolute, is
- * the caller's to free. Takes as long as the disk does. Errors: DENIED, NOT_FOUND, IO, MEMORY...;
- * what was written of the report is then removed. */
+ * the caller's to free. Takes as long as the disk does. Any thread. Errors: DENIED, NOT_FOUND, IO,
+ * MEMORY...; what was written of the report is then removed. */
 WEIR_MUST_CHECK weir_err wr_crash_report_write(const wr_crash_report *report, char **folder,
                                                wr_error *error);
 

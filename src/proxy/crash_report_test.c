@@ -74,6 +74,7 @@ static int setup(void **state)
     fix->report = (wr_crash_report){
         .settings = &fix->settings,
         .module = "camera",
+        .time = "2026-11-24T06:08:05.123Z",
         .control_path = "the_control",
         .launch = &fix->launch,
         .pid = 4711,
@@ -120,6 +121,7 @@ static void write_it(fixture *fix)
     wr_error error = {.code = WEIR_OK};
     free(fix->folder);
     fix->folder = NULL;
+    weir_time_now(fix->report.time);
     if (wr_crash_report_write(&fix->report, &fix->folder, &error) != WEIR_OK) {
         fail_msg("not written: %s", wr_error_text(&error));
     }
@@ -266,6 +268,7 @@ static void a_launched_program_is_replayed_as_it_was(void **state)
     assert_string_equal(TEXT(launch, "path"), wanted);
     assert_string_equal(TEXT(launch, "working.dir"), here);
     assert_string_equal(TEXT(launch, "args", "0"), "-v");
+    assert_string_equal(TEXT(module, "restart", "policy"), "never");
     assert_string_equal(TEXT(launch, "args", "2"), path_in(fix, "control"));
     (void)snprintf(wanted, sizeof(wanted), "--id=%s/control", fix->folder);
     assert_string_equal(TEXT(launch, "args", "1"), wanted);
@@ -285,6 +288,7 @@ static void a_native_module_is_replayed_in_a_process(void **state)
     json_t *json = load(fix, "replay.json");
     const json_t *module = at(json, "modules", "1", NULL);
     assert_string_equal(TEXT(module, "isolation"), "process");
+    assert_string_equal(TEXT(module, "restart", "policy"), "never");
     assert_string_equal(TEXT(module, "loader", "entrypoint", "module.path"),
                         "/somewhere/libcamera.so");
     assert_string_equal(TEXT(json, "modules", "2", "name"), "logger (2)");
@@ -302,6 +306,7 @@ static void a_module_that_publishes_to_nobody_gets_no_logger(void **state)
     assert_int_equal(json_array_size(at(json, "modules", NULL)), 2);
     assert_int_equal(json_array_size(at(json, "links", NULL)), 1);
     assert_null(at(json, "modules", "1", "loader", "entrypoint", "activation.type", NULL));
+    assert_null(at(json, "modules", "1", "restart", NULL)); /* nobody starts it */
     json_decref(json);
 }
 
@@ -341,6 +346,28 @@ static void the_oldest_reports_are_removed(void **state)
     free(first);
 }
 
+static weir_err write_at(fixture *fix, const char *time)
+{
+    memcpy(fix->report.time, time, WEIR_TIME_SIZE);
+    free(fix->folder);
+    fix->folder = NULL;
+    return wr_crash_report_write(&fix->report, &fix->folder, NULL);
+}
+
+static void reports_of_one_time_are_numbered(void **state)
+{
+    static const char time[WEIR_TIME_SIZE] = "2026-11-24T06:08:05.123Z";
+    fixture *fix = *state;
+    fix->settings.reports_max = 2;
+    for (unsigned i = 1; i <= 5; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "/camera-20261124T060805.123Z-%03u", i);
+        assert_int_equal(write_at(fix, time), WEIR_OK);
+        assert_string_equal(strrchr(fix->folder, '/'), name);
+    }
+    assert_int_equal(reports_in(fix->crash_folder), 2);
+}
+
 static void names_are_safe_and_distinct(void **state)
 {
     static const char *const names[] = {"../../etc", "a/b", "a_b",         "a b", ".",
@@ -365,9 +392,10 @@ static void what_is_no_report_is_left_alone(void **state)
     fix->settings.reports_max = 1;
     write_it(fix);
     char path[512];
-    (void)snprintf(path, sizeof(path), "%s/camera-20200101T000000Z-001-mine", fix->crash_folder);
+    (void)snprintf(path, sizeof(path), "%s/camera-20200101T000000.000Z-001-mine",
+                   fix->crash_folder);
     assert_int_equal(wr_folder_make(path, NULL), WEIR_OK);
-    (void)snprintf(path, sizeof(path), "%s/camera-2-20200101T000000Z-001", fix->crash_folder);
+    (void)snprintf(path, sizeof(path), "%s/camera-2-20200101T000000.000Z-001", fix->crash_folder);
     assert_int_equal(wr_folder_make(path, NULL), WEIR_OK);
     write_it(fix);
     assert_int_equal(reports_in(fix->crash_folder), 3);
@@ -446,6 +474,7 @@ int main(void)
         TEST(a_native_module_is_replayed_in_a_process),
         TEST(a_module_that_publishes_to_nobody_gets_no_logger),
         TEST(the_oldest_reports_are_removed),
+        TEST(reports_of_one_time_are_numbered),
         TEST(names_are_safe_and_distinct),
         TEST(what_is_no_report_is_left_alone),
         TEST(a_report_that_cannot_be_written_leaves_nothing),

@@ -120,7 +120,7 @@ def messages_of(folder):
 class Reports(CrashTest):
     def report_of(self, program, module="victim", times=1):
         program.wait_for(f"[{module}] crash report: ", times)
-        folder = re.findall(rf"\[{module}\] crash report: (\S+)", program.err())[-1]
+        folder = max(re.findall(rf"\[{module}\] crash report: (\S+)", program.err()))
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             return folder, json.load(file)
 
@@ -142,7 +142,9 @@ class Reports(CrashTest):
         again = self.replay(folder)
         again.wait_for(f"[{module}] launched")
         again.wait_for(how)
+        again.wait_for("is not started again")
         again.stop()
+        self.assertEqual(again.err().count(f"[{module}] launched"), 1)
         self.assertNotIn("crash report:", again.err())
 
     def test_report_tells_and_replays(self):
@@ -151,7 +153,7 @@ class Reports(CrashTest):
         folder, report = self.report_of(gateway)
         gateway.stop()
         self.assertEqual(os.path.dirname(folder), self.path("weir-crash"))
-        self.assertRegex(os.path.basename(folder), r"^victim-\d{8}T\d{6}Z-001$")
+        self.assertRegex(os.path.basename(folder), r"^victim-\d{8}T\d{6}\.\d{3}Z-001$")
         self.assertEqual(report["module"], "victim")
         self.assertEqual(report["how"], "signal 11 (Segmentation fault)")
         self.assertEqual((report["signal"], report["pid"], report["restarts"]), (11, pid, 0))
