@@ -36,6 +36,7 @@ faults: ## the tests that break, kill and flood a running gateway; each for SECO
 	@$(CMAKE) --build --preset dev -j $(JOBS)
 	@ctest --preset dev -L faults --no-tests=error
 	@WEIR_BUILD_DIR=build-dev python3 -B tests/faults/faults.py --long --seconds "$(or $(SECONDS),60)"
+	@build-dev/tests/hostile/hostile_frames "$(CURDIR)/build-dev" -frames=10000000 -controls=1000000
 
 fuzz: ## run each fuzz target for SECONDS=n (an hour if not given)
 	@scripts/install-deps build check

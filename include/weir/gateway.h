@@ -26,13 +26,17 @@ typedef struct weir_gateway weir_gateway;
 typedef void (*weir_problem_fn)(void *user, const char *text);
 
 typedef struct weir_gateway_options {
-    size_t size;                /**< sizeof(weir_gateway_options): the struct can grow */
-    weir_problem_fn on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
-    void *user;                 /**< given to on_problem */
+    size_t size; /**< sizeof(weir_gateway_options): the struct can grow */
+    weir_problem_fn
+        on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
+    void *user;     /**< given to on_problem */
 } weir_gateway_options;
 
 /** Start from this: `weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;` */
-#define WEIR_GATEWAY_OPTIONS_INIT {sizeof(weir_gateway_options), NULL, NULL}
+#define WEIR_GATEWAY_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(weir_gateway_options), NULL, NULL                                                   \
+    }
 
 /** Find every mistake in a file, and start nothing. Errors: CONFIG (each mistake was reported). */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_check(const char *path,
@@ -158,7 +162,7 @@ typedef struct weir_stats {
 /** Start from this: `weir_stats stats = WEIR_STATS_INIT;` */
 #define WEIR_STATS_INIT                                                                            \
     {                                                                                              \
-        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
+        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                        \
     }
 
 /** Fill in as much of `stats` as its size says. Any thread but a module's callback, at any time: it

@@ -21,7 +21,7 @@ struct wr_broker {
     wr_link **links;
     size_t count;
     size_t capacity;
-    wr_link **spare; /* as many places, for who waits for a node; NULL: somebody does */
+    wr_link **spare;  /* as many places, for who waits for a node; NULL: somebody does */
     wr_totals totals; /* of removed links; has a lock of its own */
 };
 

@@ -26,7 +26,8 @@ WEIR_MUST_CHECK weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr
 /* Wait until everything queued for `node` is consumed, or it is absent, or the deadline. */
 bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns);
 /* Close a node; its links stay, for their counters. What it queues is dropped and counted in
- * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY (only where two nodes are closed at once). */
+ * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY (only where two nodes are closed at
+ * once). */
 WEIR_MUST_CHECK weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns,
                                          uint64_t *dropped);
 /* Remove the links of a closed node. */

@@ -63,6 +63,15 @@ static void congest(wr_link *link)
     }
 }
 
+/* The sink waits for a batch, and this one is full enough: nobody else may come before its alarm.
+ */
+static void run_batch(wr_link *link, bool at_limit)
+{
+    if (link->sink->consumer->gather != NULL && (at_limit || wr_mailbox_has_batch(&link->box))) {
+        wr_node_run_gathered(link->sink);
+    }
+}
+
 weir_err wr_link_put(wr_link *link, weir_message *msg)
 {
     if (atomic_load(&link->closed)) {
@@ -77,6 +86,7 @@ weir_err wr_link_put(wr_link *link, weir_message *msg)
     if (!atomic_load(&link->pending) && !atomic_exchange(&link->pending, true)) {
         wr_node_add_pending(link->sink, link);
     }
+    run_batch(link, at_limit);
     return err;
 }
 

@@ -344,6 +344,16 @@ uint64_t wr_mailbox_queued(const wr_mailbox *box)
     return tail - head + atomic_load(&box->overflow_count);
 }
 
+bool wr_mailbox_has_batch(const wr_mailbox *box)
+{
+    uint64_t enough =
+        box->config.limit / 2 < WR_QUEUE_BATCH ? box->config.limit / 2 : WR_QUEUE_BATCH;
+    uint64_t head = atomic_load_explicit(&box->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&box->tail, memory_order_relaxed);
+    return tail - head >= enough ||
+           atomic_load_explicit(&box->large_bytes, memory_order_relaxed) >= WR_QUEUE_BATCH_BYTES;
+}
+
 bool wr_mailbox_has_room(const wr_mailbox *box)
 {
     return wr_mailbox_queued(box) <= box->config.limit / 2 &&

@@ -52,6 +52,11 @@ typedef struct wr_queue_config {
 #define WR_QUEUE_LARGE 4096u
 #define WR_QUEUE_BYTES (1024u * 1024u)
 
+/* So much is worth a run of a sink that waits for more to come: messages, or half of a smaller
+ * limit, and bytes of large messages. */
+#define WR_QUEUE_BATCH 64u
+#define WR_QUEUE_BATCH_BYTES 65536u
+
 #define WR_CACHE_LINE 64
 
 /* In messages, since the mailbox was made. accepted = delivered + dropped_* + queued. */
@@ -120,6 +125,8 @@ size_t wr_mailbox_purge(wr_mailbox *box);
 bool wr_mailbox_has_message(const wr_mailbox *box);
 /* Messages in ring and overflow; a moment's value. */
 uint64_t wr_mailbox_queued(const wr_mailbox *box);
+/* Is a batch in the ring? A moment's value. */
+bool wr_mailbox_has_batch(const wr_mailbox *box);
 /* Is it at most half full, in messages and in bytes? A moment's value. */
 bool wr_mailbox_has_room(const wr_mailbox *box);
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box);

@@ -147,7 +147,9 @@ void wr_node_uncongest(wr_node *node)
         return;
     }
     wr_node_signal(node);
-    wr_node_wake(node);
+    if (atomic_load(&node->held) && atomic_exchange(&node->held, false)) {
+        wr_node_wake(node);
+    }
     if (node->consumer != NULL && node->consumer->uncongested != NULL) {
         node->consumer->uncongested(node->self);
     }
@@ -155,14 +157,11 @@ void wr_node_uncongest(wr_node *node)
 
 static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
 {
-    if (mode == WR_PUBLISH_OVER || !wr_node_congested(node)) {
+    if (mode == WR_PUBLISH_OVER || inside_callback || !wr_node_congested(node)) {
         return WEIR_OK;
     }
     if (mode == WR_PUBLISH_TRY) {
         return WEIR_ERR_FULL;
-    }
-    if (inside_callback) {
-        return WEIR_OK;
     }
     /* One look decides: another publisher may fill the room again at once. */
     bool congested;
@@ -274,7 +273,9 @@ void wr_node_pause(wr_node *node)
 void wr_node_ready(wr_node *node)
 {
     atomic_store(&node->ready, true);
-    wr_node_wake(node);
+    if (node->consumer->gather == NULL || !wr_node_run_here(node)) {
+        wr_node_wake(node);
+    }
 }
 
 void wr_node_start(wr_node *node)
@@ -327,13 +328,16 @@ void wr_node_stop_waiting(wr_node *node)
 static bool take_run_right(wr_node *node, uint64_t deadline_ns)
 {
     bool in_time = true;
-    int idle = WR_NODE_IDLE;
+    int state = WR_NODE_IDLE;
     wait_begin(node);
-    while (in_time && !atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_CLOSED)) {
-        if (idle == WR_NODE_CLOSED) {
+    while (in_time && !atomic_compare_exchange_strong(&node->state, &state, WR_NODE_CLOSED)) {
+        if (state == WR_NODE_CLOSED) {
             break;
         }
-        idle = WR_NODE_IDLE;
+        if (state == WR_NODE_GATHERING || state == WR_NODE_IDLE) {
+            continue; /* from there */
+        }
+        state = WR_NODE_IDLE;
         in_time = wr_cond_wait_until(&node->changed, &node->lock, deadline_ns);
     }
     wait_end(node);

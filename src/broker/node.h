@@ -8,9 +8,17 @@
  *   ready      the consumer has not asked for a pause (a proxy whose socket is full)
  *   congested  the number of links out that are over their limit ("block"); 0: may run
  *
- * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE; a publisher may also run an
- * idle node at once, where the consumer allows it: IDLE -> RUNNING. What happens while it runs
+ * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE. What happens while it runs
  * makes it RUNNING_AGAIN, so that it is queued once more at the end: wr_node_wake never gets lost.
+ *
+ * Where the consumer allows it, publishers run an idle node themselves: IDLE -> GATHERING ->
+ * RUNNING. The publisher that makes something pending takes the first step and asks the consumer's
+ * `gather` whether to wait for more. If not, it takes the second step at once. If so, the second
+ * step is taken by the publisher that makes it a batch, or by the consumer, which has set itself an
+ * alarm and calls wr_node_run_gathered when it rings; or wr_node_wake makes it QUEUED. The first
+ * step comes before the question, so the alarm that the consumer counts on rings after it and finds
+ * GATHERING. Whoever leaves GATHERING collects what is pending after that, so nothing needs to be
+ * done by those who made something pending before and saw it.
  */
 #ifndef WR_BROKER_NODE_H
 #define WR_BROKER_NODE_H
@@ -31,8 +39,8 @@ typedef struct wr_node wr_node;
 #define WR_NODE_BATCH 64u
 #define WR_NODE_RUN_MAX 256u
 
-/* How a node hands over messages. All are called by the executor or, with run_by_publisher, by
- * publishers, one at a time for one node, with no lock held, and must not destroy the node. */
+/* How a node hands over messages. All are called by the executor or, with `gather`, by publishers,
+ * one at a time for one node, with no lock held, and must not destroy the node. */
 typedef struct wr_consumer {
     /* Take the first of `count` messages, borrowed, in order; returns how many. A consumer that
      * takes fewer has called wr_node_pause before, and calls wr_node_ready when it can go on. */
@@ -44,14 +52,17 @@ typedef struct wr_consumer {
     /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
     void (*release)(void *self);
     bool may_pause; /* consume may take fewer than offered */
-    bool run_by_publisher; /* consume and drained are quick and do not publish: when the node is idle,
-                              a publisher runs it at once, on its own thread */
+    /* Not NULL: consume and drained are quick and do not publish, and publishers run an idle node
+     * on their own threads. Says whether the messages that have begun to come may wait until they
+     * are a batch; wr_node_run_gathered will then be called a moment later. Any thread, may not
+     * block. */
+    bool (*gather)(void *self);
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */
 typedef enum wr_publish_mode {
     WR_PUBLISH_WAIT, /* wait for room, unless inside a callback */
-    WR_PUBLISH_TRY,  /* FULL */
+    WR_PUBLISH_TRY,  /* FULL, unless inside a callback */
     WR_PUBLISH_OVER  /* go over the limit; look at wr_node_congested afterwards */
 } wr_publish_mode;
 
@@ -71,6 +82,10 @@ struct wr_node {
     wr_executor *executor;
     bool own_executor;
 
+    /* How long it stays away from the reading thread: only hints, relaxed. */
+    _Atomic uint32_t shy_for;  /* so many more times it goes to the pool */
+    _Atomic uint32_t shy_next; /* and so many the next time that it is slow */
+
     size_t order; /* scratch of wr_order_nodes; under the broker's lock */
 
     _Atomic uint32_t refs;
@@ -80,9 +95,10 @@ struct wr_node {
     wr_node *next_queued; /* in the executor's queue: under its lock */
     atomic_bool started;
     atomic_bool ready;
-    atomic_bool closing;      /* publishers wait no longer */
-    atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
-    _Atomic int congested;    /* may be -1 for a moment: a link cleared before it was counted */
+    atomic_bool closing;   /* publishers wait no longer */
+    atomic_bool absent;    /* the consumer cannot make progress: do not wait for it to drain */
+    atomic_bool held;      /* a run ended with work left because it was congested: see run_some */
+    _Atomic int congested; /* may be -1 for a moment: a link cleared before it was counted */
     _Atomic uint32_t waiters; /* threads in wait_below: somebody must signal `changed` */
 
     /* Pending links: publishers push on the stack, the running thread moves it to its list. */
@@ -124,6 +140,8 @@ void wr_node_unref(wr_node *node); /* NULL is allowed */
 void wr_node_start(wr_node *node);
 /* Look again whether it can run. Any thread. */
 void wr_node_wake(wr_node *node);
+/* Run what waits for more to come, on this thread; nothing if there is no such. Any thread. */
+void wr_node_run_gathered(wr_node *node);
 /* Not ready, from the consumer; ready again, from any thread. */
 void wr_node_pause(wr_node *node);
 void wr_node_ready(wr_node *node);
@@ -158,6 +176,20 @@ WEIR_MUST_CHECK weir_err wr_node_close(wr_node *node, uint64_t deadline_ns);
 /* Give up a closed node's pending links, and drop and count what its consumer did not take. Nobody
  * publishes to it any more. Returns how many messages were dropped. */
 size_t wr_node_give_up(wr_node *node);
+
+/*
+ * A thread that reads messages from elsewhere collects the nodes that its publishing makes pending,
+ * instead of waking a thread of the pool for each: between collect(true) and collect(false). It
+ * runs them itself, soon, with wr_node_run_collected, where a module may keep it as long as it
+ * likes. Nodes with a thread of their own are not collected, nor such as kept the reading thread
+ * long lately.
+ */
+void wr_node_collect(bool on);
+/* Are there collected nodes? */
+bool wr_node_has_collected(void);
+void wr_node_run_collected(void);
+/* Leave them to the pool. */
+void wr_node_put_collected(void);
 
 /* For links: see link.h. */
 void wr_node_congest(wr_node *node);

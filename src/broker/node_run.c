@@ -7,18 +7,44 @@
 #include "base/prefetch.h"
 #include "broker/node.h"
 #include "broker/node_state.h"
+#include "platform/clock.h"
 
-/* In a run that goes on, a batch smaller than this is followed by a pause, so many times at the most;
- * measured where cores exchange a cache line in about 100 ns, and a round takes 20 ns. */
+/* In a run that goes on, a batch smaller than this is followed by a pause, so many times at the
+ * most; measured where cores exchange a cache line in about 100 ns, and a round takes 20 ns. */
 #define LINGER_BELOW 32u
 #define LINGERS_MAX 8u
 #define LINGER_ROUNDS 128u
+
+/* How long a run goes on. */
+typedef struct run_rule {
+    size_t max;       /* messages */
+    unsigned lingers; /* how often it waits for more */
+} run_rule;
+
+static const run_rule run_by_executor = {WR_NODE_RUN_MAX, LINGERS_MAX};
+/* Who publishes is here and not elsewhere; and a whole queue is less work than waking the pool. */
+static const run_rule run_by_publisher = {1024, 0};
+
+/* A node that keeps the reading thread so long goes to the pool, for so many runs. */
+#define SLOW_NS (2 * WR_NS_PER_MS)
+#define SHY_MIN 64u
+#define SHY_MAX (1u << 20)
+#define COLLECTED_MAX 16u
+
+/* What this thread will run itself; a reference each. */
+typedef struct collected_nodes {
+    bool on;
+    size_t count;
+    wr_node *nodes[COLLECTED_MAX];
+} collected_nodes;
+
+static _Thread_local collected_nodes collected;
 
 void wr_node_wake(wr_node *node)
 {
     int state = atomic_load(&node->state);
     for (;;) {
-        if (state == WR_NODE_IDLE) {
+        if (state == WR_NODE_IDLE || state == WR_NODE_GATHERING) {
             if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_QUEUED)) {
                 wr_executor_enqueue(node->executor, wr_node_ref(node));
                 return;
@@ -187,9 +213,9 @@ void wr_node_sweep(wr_node *node)
 }
 
 /*
- * A publisher on another core feeds this node at about the rate at which it runs. Taking each message
- * as it comes would pass the same cache lines to and fro for each one; a few microseconds later there
- * is a batch.
+ * A publisher on another core feeds this node at about the rate at which it runs. Taking each
+ * message as it comes would pass the same cache lines to and fro for each one; a few microseconds
+ * later there is a batch.
  */
 static void linger(void)
 {
@@ -199,12 +225,12 @@ static void linger(void)
 }
 
 /* Run a bounded number of messages; returns how many. `*more`: there is more, and it may run. */
-static size_t run_some(wr_node *node, bool *more)
+static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
 {
     size_t done = 0;
-    unsigned lingered = 0;
+    unsigned lingers = rule->lingers;
     sweep(node);
-    while (done < WR_NODE_RUN_MAX && may_run(node)) {
+    while (done < rule->max && may_run(node)) {
         if (node->rest_count > 0) {
             done += run_rest(node);
             continue;
@@ -214,25 +240,32 @@ static size_t run_some(wr_node *node, bool *more)
         if (link == NULL) {
             break;
         }
-        size_t got = run_link(node, link, WR_NODE_RUN_MAX - done);
+        size_t got = run_link(node, link, rule->max - done);
         done += got;
-        if (got < LINGER_BELOW && done > 1 && lingered < LINGERS_MAX) {
-            lingered++;
+        if (got < LINGER_BELOW && done > 1 && lingers > 0) {
+            lingers--;
             linger();
         }
     }
     if (done > 0 && node->consumer->drained != NULL) {
         node->consumer->drained(node->self, done);
     }
-    *more = (node->active_first != NULL || node->rest_count > 0) && may_run(node);
+    bool work =
+        node->active_first != NULL || node->rest_count > 0 || atomic_load(&node->pending) != NULL;
+    if (work && atomic_load(&node->congested) > 0) {
+        /* Before the look below, as wr_node_uncongest looks at it after its change: one sees the
+         * other. A node that has nothing to do, as most sources, is not woken. */
+        atomic_store(&node->held, true);
+    }
+    *more = work && may_run(node);
     return done;
 }
 
 /* Run a node whose state is RUNNING; gives up the scheduling's reference, or passes it on. */
-static size_t run_and_settle(wr_node *node)
+static size_t run_and_settle(wr_node *node, const run_rule *rule)
 {
     bool more;
-    size_t done = run_some(node, &more);
+    size_t done = run_some(node, rule, &more);
     int running = WR_NODE_RUNNING;
     if (more || !atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE)) {
         atomic_store(&node->state, WR_NODE_QUEUED);
@@ -247,17 +280,106 @@ static size_t run_and_settle(wr_node *node)
 size_t wr_node_run(wr_node *node)
 {
     atomic_store(&node->state, WR_NODE_RUNNING);
-    return run_and_settle(node);
+    return run_and_settle(node, &run_by_executor);
 }
 
-/* Run an idle node on the publisher's thread. False: it is not idle. */
-static bool run_here(wr_node *node)
+static bool run_from(wr_node *node, int state)
 {
-    int idle = WR_NODE_IDLE;
-    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_RUNNING)) {
+    if (atomic_load(&node->state) != state ||
+        !atomic_compare_exchange_strong(&node->state, &state, WR_NODE_RUNNING)) {
         return false;
     }
-    (void)run_and_settle(wr_node_ref(node));
+    (void)run_and_settle(wr_node_ref(node), &run_by_publisher);
+    return true;
+}
+
+void wr_node_run_gathered(wr_node *node)
+{
+    (void)run_from(node, WR_NODE_GATHERING);
+}
+
+bool wr_node_run_here(wr_node *node)
+{
+    return run_from(node, WR_NODE_IDLE) || run_from(node, WR_NODE_GATHERING);
+}
+
+void wr_node_collect(bool on)
+{
+    collected.on = on;
+}
+
+bool wr_node_has_collected(void)
+{
+    return collected.count > 0;
+}
+
+/* Something is pending. True: this thread will run it. The node is QUEUED, as if with an executor.
+ */
+static bool collect(wr_node *node)
+{
+    if (!collected.on || collected.count == COLLECTED_MAX || node->own_executor) {
+        return false;
+    }
+    uint32_t shy = atomic_load_explicit(&node->shy_for, memory_order_relaxed);
+    if (shy > 0) {
+        atomic_store_explicit(&node->shy_for, shy - 1, memory_order_relaxed);
+        return false;
+    }
+    int idle = WR_NODE_IDLE;
+    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_QUEUED)) {
+        return false;
+    }
+    collected.nodes[collected.count++] = wr_node_ref(node);
+    return true;
+}
+
+/* It kept the reading thread so long that another one may have had to step in. Once may be the
+ * system's doing; each time more it stays away longer. */
+static void make_shy(wr_node *node)
+{
+    uint32_t runs = atomic_load_explicit(&node->shy_next, memory_order_relaxed);
+    runs = runs == 0 ? SHY_MIN : runs < SHY_MAX ? runs * 4 : SHY_MAX;
+    atomic_store_explicit(&node->shy_next, runs, memory_order_relaxed);
+    atomic_store_explicit(&node->shy_for, runs, memory_order_relaxed);
+}
+
+void wr_node_run_collected(void)
+{
+    collected_nodes taken = collected;
+    collected.count = 0;
+    bool outer = wr_node_enter_callback();
+    uint64_t before = wr_clock_ns();
+    for (size_t i = 0; i < taken.count; i++) {
+        wr_node *node = wr_node_ref(taken.nodes[i]);
+        (void)wr_node_run(node);
+        uint64_t now = wr_clock_ns();
+        if (now - before >= SLOW_NS) {
+            make_shy(node);
+        }
+        before = now;
+        wr_node_unref(node);
+    }
+    wr_node_leave_callback(outer);
+}
+
+void wr_node_put_collected(void)
+{
+    for (size_t i = 0; i < collected.count; i++) {
+        wr_executor_enqueue(collected.nodes[i]->executor, collected.nodes[i]);
+    }
+    collected.count = 0;
+}
+
+/* Something is pending. False: the node is neither idle nor gathering. */
+static bool gather(wr_node *node)
+{
+    int idle = WR_NODE_IDLE;
+    if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_GATHERING)) {
+        return idle == WR_NODE_GATHERING;
+    }
+    if (!node->consumer->gather(node->self)) {
+        wr_node_run_gathered(node);
+    }
     return true;
 }
 
@@ -267,7 +389,8 @@ void wr_node_add_pending(wr_node *node, wr_link *link)
     link->next = atomic_load(&node->pending);
     while (!atomic_compare_exchange_weak(&node->pending, &link->next, link)) {
     }
-    if (!node->consumer->run_by_publisher || !run_here(node)) {
+    bool runs = node->consumer->gather != NULL ? gather(node) : collect(node);
+    if (!runs) {
         wr_node_wake(node);
     }
 }

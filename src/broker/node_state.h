@@ -9,6 +9,7 @@
 
 enum {
     WR_NODE_IDLE = 0,
+    WR_NODE_GATHERING, /* something waits for more to come; see wr_node_run_gathered */
     WR_NODE_QUEUED,
     WR_NODE_RUNNING,
     WR_NODE_RUNNING_AGAIN, /* woken while it ran */
@@ -17,5 +18,8 @@ enum {
 
 /* Something that a waiting thread may wait for has changed. */
 void wr_node_signal(wr_node *node);
+
+/* Run it on this thread if it is idle or gathering. False: it is not, and still has to be woken. */
+bool wr_node_run_here(wr_node *node);
 
 #endif

@@ -87,11 +87,11 @@ typedef struct wr_config {
     size_t module_count;
     wr_link_config *links;
     size_t link_count;
-    uint32_t grace_period_ms; /* gateway: for stopping */
+    uint32_t grace_period_ms;     /* gateway: for stopping */
     uint32_t receive_deadline_ms; /* gateway: of native modules that do not block; 0: none */
-    uint32_t threads;         /* gateway: of the executor's pool; 0: one per core */
-    char *crash_folder;       /* gateway: for crash reports; NULL: not said */
-    uint32_t crash_reports;   /* gateway: kept for each module; 0: none are written */
+    uint32_t threads;             /* gateway: of the executor's pool; 0: one per core */
+    char *crash_folder;           /* gateway: for crash reports; NULL: not said */
+    uint32_t crash_reports;       /* gateway: kept for each module; 0: none are written */
 } wr_config;
 
 /* Read a file. Errors: CONFIG (every mistake was reported), MEMORY. */

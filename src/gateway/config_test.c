@@ -210,7 +210,8 @@ static void link_has_what_the_file_says(void **state)
     wr_config *config = parse_good(
         "{\"modules\": [{\"name\": \"a\", " NATIVE "}, {\"name\": \"b\", " NATIVE "}], \"links\": ["
         "{\"source\": \"a\", \"sink\": \"b\"},\n {\"source\": \"*\", \"sink\": \"b\", \"queue\": "
-        "{\"limit\": 3, \"when.full\": \"drop.newest\"}}], \"gateway\": {\"receive.deadline.ms\": 0, \"threads\": 4, "
+        "{\"limit\": 3, \"when.full\": \"drop.newest\"}}], \"gateway\": {\"receive.deadline.ms\": "
+        "0, \"threads\": 4, "
         "\"grace.period.ms\": 0}}");
     assert_int_equal(config->link_count, 2);
     assert_string_equal(config->links[0].source, "a");

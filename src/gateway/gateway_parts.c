@@ -52,12 +52,13 @@ static weir_err grow_instances(weir_gateway *gateway)
     return WEIR_OK;
 }
 
-/* A place at the end, under this name. Before the instance is made: it could not be unmade unseen. */
+/* A place at the end, under this name. Before the instance is made: it could not be unmade unseen.
+ */
 static weir_err reserve_instance(weir_gateway *gateway, const char *name)
 {
     weir_err err = grow_instances(gateway);
-    if (err == WEIR_OK && json_object_set_new(gateway->index, name,
-                                              json_integer((json_int_t)gateway->count)) != 0) {
+    if (err == WEIR_OK &&
+        json_object_set_new(gateway->index, name, json_integer((json_int_t)gateway->count)) != 0) {
         err = WEIR_ERR_MEMORY;
     }
     return err;
@@ -78,8 +79,8 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
         .folder = gateway->folder == NULL ? NULL : wr_run_folder_path(gateway->folder),
         .config_folder = folder,
         .crash_folder = gateway->config == NULL ? NULL : gateway->config->crash_folder,
-        .crash_reports = gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT
-                                                 : gateway->config->crash_reports,
+        .crash_reports =
+            gateway->config == NULL ? WR_CRASH_REPORTS_DEFAULT : gateway->config->crash_reports,
         .watchdog = gateway->watchdog,
         .number = gateway->added,
     };

@@ -58,8 +58,7 @@ bool wr_instance_is_remote(const wr_module_config *config)
 static weir_err load(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     char *file = NULL;
-    weir_err err =
-        wr_native_find(instance->config->module_path, host->config_folder, &file, error);
+    weir_err err = wr_native_find(instance->config->module_path, host->config_folder, &file, error);
     if (err == WEIR_OK) {
         err = wr_native_open(file, &instance->native, error);
     }

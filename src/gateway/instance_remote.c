@@ -85,8 +85,7 @@ static char *make_hosted_args(const char *file, const wr_module_config *config)
 static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     char *file = NULL;
-    weir_err err =
-        wr_native_find(instance->config->module_path, host->config_folder, &file, error);
+    weir_err err = wr_native_find(instance->config->module_path, host->config_folder, &file, error);
     if (err != WEIR_OK) {
         return err;
     }
@@ -99,8 +98,8 @@ static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host
     instance->host_program = find_host_program();
     instance->module_file = wr_path_absolute(file);
     free(file);
-    if (instance->module_file == NULL || instance->control_path == NULL || instance->hosted_args == NULL ||
-        instance->host_program == NULL) {
+    if (instance->module_file == NULL || instance->control_path == NULL ||
+        instance->hosted_args == NULL || instance->host_program == NULL) {
         return no_memory(error);
     }
     instance->host_args[0] = "host";
@@ -196,8 +195,8 @@ weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, w
     err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), false,
                          &instance->node);
     if (err == WEIR_OK) {
-        err = wr_proxy_create(instance->node, host->loop, &instance->proxy_options,
-                              &instance->proxy);
+        err =
+            wr_proxy_create(instance->node, host->loop, &instance->proxy_options, &instance->proxy);
     }
     return err == WEIR_OK ? WEIR_OK : wr_error_set(error, err, "%s", weir_err_text(err));
 }

@@ -24,11 +24,14 @@ static weir_err no_memory(wr_error *error)
     return wr_error_set(error, WEIR_ERR_MEMORY, "%s", weir_err_text(WEIR_ERR_MEMORY));
 }
 
-/* The process will be another user's: accept it here, and have it accept us there. */
+/* The process will be another user's: accept it here, and have it accept us there. Nobody else:
+ * its socket's path is its own, and it could make that a link to any socket that we can reach. */
 static weir_err set_other_user(wr_instance *instance, wr_error *error)
 {
     const wr_sandbox_config *config = &instance->config->sandbox;
-    weir_err err = wr_users_add(&instance->proxy_options.allowed, config->user);
+    wr_users *allowed = &instance->proxy_options.allowed;
+    allowed->only = true;
+    weir_err err = wr_users_add(allowed, config->user);
     if (err != WEIR_OK) {
         return wr_error_set(error, err, "\"allow.users\" leaves no place for the sandbox's user");
     }

@@ -80,7 +80,7 @@ static bool look_at(const wr_watchdog *dog, wr_watched *watched, uint64_t now_ns
         return true;
     }
     *active |= calls != watched->seen || calls % 2 == 1;
-    if (calls % 2 == 0) {
+    if (calls != watched->seen) {
         watched->seen = calls;
         watched->since_ns = now_ns;
         return false;

@@ -73,6 +73,16 @@ weir_err wr_channel_send(wr_channel *channel, weir_message *msg)
     return err;
 }
 
+size_t wr_channel_unsent(const wr_channel *channel)
+{
+    return wr_sp_unsent(channel->sp);
+}
+
+uint64_t wr_channel_written(const wr_channel *channel)
+{
+    return wr_sp_written(channel->sp);
+}
+
 weir_err wr_channel_flush(wr_channel *channel)
 {
     return wr_sp_flush(channel->sp);

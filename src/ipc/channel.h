@@ -27,6 +27,9 @@ WR_SHARED void wr_channel_destroy(wr_channel *channel); /* NULL is allowed */
 
 /* Queue a message; the caller keeps its reference. Errors: as wr_sp_send. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send(wr_channel *channel, weir_message *msg);
+/* As wr_sp_unsent and wr_sp_written. */
+WR_SHARED size_t wr_channel_unsent(const wr_channel *channel);
+WR_SHARED uint64_t wr_channel_written(const wr_channel *channel);
 /* As wr_sp_flush. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_flush(wr_channel *channel);
 

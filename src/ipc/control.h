@@ -93,7 +93,7 @@ typedef struct wr_extension {
     wr_id session;          /* none: not said */
     wr_id instance;         /* none: not said */
     wr_protocol_range protocol;
-    wr_position position;   /* said where features have WR_FEATURE_ACKNOWLEDGE */
+    wr_position position; /* said where features have WR_FEATURE_ACKNOWLEDGE */
 } wr_extension;
 
 typedef struct wr_control_message {

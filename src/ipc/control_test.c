@@ -248,8 +248,7 @@ static void messages_with_a_number_have_the_documented_bytes(void **state)
 {
     (void)state;
     const uint8_t expected[] = {0xa1, 0x6c, 1, 7, 0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8};
-    wr_control_message acknowledge = {.type = WR_CONTROL_ACKNOWLEDGE,
-                                      .count = 0x0102030405060708u};
+    wr_control_message acknowledge = {.type = WR_CONTROL_ACKNOWLEDGE, .count = 0x0102030405060708u};
     wr_buffer buffer = WR_BUFFER_INIT;
     assert_int_equal(WEIR_OK, wr_control_encode(&acknowledge, &buffer));
     assert_int_equal(sizeof(expected), buffer.size);
@@ -291,10 +290,9 @@ static void a_session_survives_encoding_and_decoding(void **state)
 static void a_position_whose_first_is_after_sent_is_refused(void **state)
 {
     (void)state;
-    wr_control_message reply = {.type = WR_CONTROL_REPLY,
-                                .extension = {.present = true,
-                                              .features = WR_FEATURE_ACKNOWLEDGE,
-                                              .position = {0, 6, 5}}};
+    wr_control_message reply = {
+        .type = WR_CONTROL_REPLY,
+        .extension = {.present = true, .features = WR_FEATURE_ACKNOWLEDGE, .position = {0, 6, 5}}};
     wr_buffer buffer = WR_BUFFER_INIT;
     assert_int_equal(WEIR_OK, wr_control_encode(&reply, &buffer));
     wr_control_message message;
@@ -395,8 +393,7 @@ static void protocol_range_is_carried_and_checked(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         reply.extension.protocol = wrong[i];
         assert_int_equal(wr_control_encode(&reply, &image), WEIR_OK);
-        assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL),
-                         WEIR_ERR_PROTOCOL);
+        assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL), WEIR_ERR_PROTOCOL);
         wr_buffer_deinit(&image);
     }
 }

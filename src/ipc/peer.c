@@ -35,7 +35,13 @@ weir_err wr_peer_check(const wr_stream *stream, const wr_users *allowed, wr_erro
     if (err != WEIR_OK) {
         return wr_error_set(error, err, "cannot tell whose process it is");
     }
-    if (user == WR_USER_ROOT || user == wr_user_self() || wr_users_has(allowed, user)) {
+    if (wr_users_has(allowed, user)) {
+        return WEIR_OK;
+    }
+    if (allowed->only) {
+        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u, not to its own", user);
+    }
+    if (user == WR_USER_ROOT || user == wr_user_self()) {
         return WEIR_OK;
     }
     return wr_error_set(error, WEIR_ERR_DENIED,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Whose process may be at the other end of a channel: this user's, root's, and those of users that
- * were allowed. The same rule for both sides and both channels.
+ * were allowed; or only the latter. The same rule for both sides and both channels.
  */
 #ifndef WR_IPC_PEER_H
 #define WR_IPC_PEER_H
@@ -17,8 +17,9 @@
 /* The most users that one module may allow. */
 #define WR_USERS_MAX 64u
 
-/* User ids; {.count = 0}: none. */
+/* User ids; all zero: none beside this user and root. */
 typedef struct wr_users {
+    bool only; /* not this user's and root's, unless they are in the list */
     uint32_t ids[WR_USERS_MAX];
     size_t count;
 } wr_users;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The versions of what Weir's peers say to each other beyond the old protocol (docs/wire-protocol.md,
- * 3.4). Each side says the first and the last that it speaks; the highest that both speak is used.
+ * The versions of what Weir's peers say to each other beyond the old protocol
+ * (docs/wire-protocol.md, 3.4). Each side says the first and the last that it speaks; the highest
+ * that both speak is used.
  */
 #ifndef WR_IPC_PROTOCOL_H
 #define WR_IPC_PROTOCOL_H

@@ -121,6 +121,11 @@ size_t wr_sp_unsent(const wr_sp_stream *sp)
     return sp->tx.unsent;
 }
 
+uint64_t wr_sp_written(const wr_sp_stream *sp)
+{
+    return sp->tx.written;
+}
+
 weir_err wr_sp_receive(wr_sp_stream *sp, wr_sp_frame *out, wr_error *error)
 {
     bool before = sp->rx.greeted;

@@ -70,6 +70,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_send(wr_sp_stream *sp, const void *data
 WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_flush(wr_sp_stream *sp);
 /* Bytes queued and not yet written. */
 WR_SHARED size_t wr_sp_unsent(const wr_sp_stream *sp);
+/* Bytes of frames written from the start. */
+WR_SHARED uint64_t wr_sp_written(const wr_sp_stream *sp);
 
 /*
  * The next frame. Errors: WOULD_BLOCK (no whole frame yet), CLOSED (the peer ended the connection),

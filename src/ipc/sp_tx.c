@@ -137,6 +137,7 @@ void wr_sp_tx_put(wr_sp_tx *tx, const void *data, size_t size, void (*release)(v
 static void consume(wr_sp_tx *tx, size_t sent)
 {
     tx->unsent -= sent;
+    tx->written += sent;
     while (sent > 0) {
         wr_sp_segment *segment = segment_at(tx, 0);
         size_t part = sent < segment->size ? sent : segment->size;

@@ -33,6 +33,7 @@ typedef struct wr_sp_tx {
     size_t first;     /* of the segments in use */
     size_t count;     /* of the segments in use */
     size_t unsent;    /* bytes in all segments */
+    uint64_t written; /* bytes, from the start */
     weir_err failed;  /* what ended the connection; WEIR_OK: nothing */
     bool blocked;     /* the last write took less than was offered */
     wr_sp_segment segments[WR_SP_TX_SEGMENTS];

@@ -10,7 +10,7 @@
 /* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
 #define RELEASED_PER_PUT 3u
 
-static weir_message **place(const wr_window *window, uint64_t number)
+static wr_window_place *place(const wr_window *window, uint64_t number)
 {
     return &window->ring[number & (window->capacity - 1)];
 }
@@ -25,7 +25,7 @@ static uint64_t image_size(const weir_message *msg)
 static weir_err grow(wr_window *window)
 {
     wr_window grown = {.capacity = window->capacity == 0 ? RING_START : 2 * window->capacity};
-    grown.ring = malloc(grown.capacity * sizeof(weir_message *));
+    grown.ring = malloc(grown.capacity * sizeof(wr_window_place));
     if (grown.ring == NULL) {
         return WEIR_ERR_MEMORY;
     }
@@ -41,14 +41,14 @@ static weir_err grow(wr_window *window)
 /* Release the oldest that counts; give up what need not be remembered any more. */
 static void release_oldest(wr_window *window)
 {
-    uint64_t size = image_size(*place(window, window->base++));
+    uint64_t size = place(window, window->base++)->size;
     window->bytes -= size;
     window->bytes_kept += size;
     while (window->base - window->kept > window->keep_last ||
            window->bytes_kept > WR_WINDOW_KEPT_BYTES) {
-        weir_message *msg = *place(window, window->kept++);
-        window->bytes_kept -= image_size(msg);
-        weir_message_unref(msg);
+        const wr_window_place *oldest = place(window, window->kept++);
+        window->bytes_kept -= oldest->size;
+        weir_message_unref(oldest->msg);
     }
 }
 
@@ -76,21 +76,21 @@ weir_err wr_window_put(wr_window *window, weir_message *msg)
             return err;
         }
     }
-    *place(window, window->end++) = weir_message_ref(msg);
-    window->bytes_waiting += image_size(msg);
+    uint64_t size = image_size(msg);
+    *place(window, window->end++) = (wr_window_place){weir_message_ref(msg), size};
+    window->bytes_waiting += size;
     return WEIR_OK;
 }
 
 weir_message *wr_window_peek(const wr_window *window)
 {
-    return window->next < window->end ? *place(window, window->next) : NULL;
+    return window->next < window->end ? place(window, window->next)->msg : NULL;
 }
 
 /* The next message needs no sending any more, or was just sent. */
 static void advance(wr_window *window)
 {
-    uint64_t size = image_size(*place(window, window->next));
-    window->next++;
+    uint64_t size = place(window, window->next++)->size;
     window->bytes_waiting -= size;
     window->bytes += size;
 }
@@ -107,9 +107,9 @@ void wr_window_pass(wr_window *window)
 
 void wr_window_drop(wr_window *window)
 {
-    weir_message *msg = *place(window, window->next);
-    window->bytes_waiting -= image_size(msg);
-    weir_message_unref(msg);
+    const wr_window_place *dropped = place(window, window->next);
+    window->bytes_waiting -= dropped->size;
+    weir_message_unref(dropped->msg);
     for (uint64_t n = window->next + 1; n < window->end; n++) {
         *place(window, n - 1) = *place(window, n);
     }
@@ -160,7 +160,7 @@ void wr_window_get_given(const wr_window *window, wr_window_given *out)
 {
     for (uint64_t n = window->kept; n < window->next; n++) {
         *out++ = (wr_window_given){
-            .msg = weir_message_ref(*place(window, n)),
+            .msg = weir_message_ref(place(window, n)->msg),
             .number = n,
             .acknowledged = n < window->acknowledged,
         };
@@ -170,7 +170,7 @@ void wr_window_get_given(const wr_window *window, wr_window_given *out)
 void wr_window_deinit(wr_window *window)
 {
     for (uint64_t n = window->kept; n < window->end; n++) {
-        weir_message_unref(*place(window, n));
+        weir_message_unref(place(window, n)->msg);
     }
     free(window->ring);
     *window = (wr_window){.ring = NULL};

@@ -29,10 +29,16 @@
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
 
+/* The size is asked once and kept here: the message itself is then only touched to be sent. */
+typedef struct wr_window_place {
+    weir_message *msg; /* one reference */
+    uint64_t size;     /* of its image, in bytes */
+} wr_window_place;
+
 typedef struct wr_window {
-    weir_message **ring; /* the message numbered n is at n & (capacity - 1); a reference each */
-    size_t capacity;     /* 0 or a power of two */
-    uint64_t keep_last;  /* how many released messages to remember; set once, 0: none */
+    wr_window_place *ring; /* the message numbered n is at n & (capacity - 1) */
+    size_t capacity;       /* 0 or a power of two */
+    uint64_t keep_last;    /* how many released messages to remember; set once, 0: none */
     uint64_t kept;
     uint64_t base;
     uint64_t next;

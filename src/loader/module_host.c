@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "json/json_text.h"
 #include "loader/native.h"
 #include "module/host.h"
+#include "json/json_text.h"
 
 typedef struct module_host {
     wr_native_module native;
@@ -42,7 +42,8 @@ static weir_err check_keys(weir_host *host, json_t *object, const char *where,
 {
     const char *key;
     json_t *value;
-    json_object_foreach (object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         if (!known_key(key, known)) {
             return weir_fail(host, WEIR_ERR_CONFIG, "module host: unknown key \"%s\" in %s", key,
                              where);
@@ -56,7 +57,8 @@ static bool is_native_loader(json_t *args, const char *name)
 {
     size_t index;
     json_t *loader;
-    json_array_foreach (json_object_get(args, "outprocess.loaders"), index, loader) {
+    json_array_foreach(json_object_get(args, "outprocess.loaders"), index, loader)
+    {
         const char *its_name = json_string_value(json_object_get(loader, "name"));
         const char *type = json_string_value(json_object_get(loader, "type"));
         if (its_name != NULL && type != NULL && strcmp(its_name, name) == 0) {

@@ -39,8 +39,8 @@ typedef struct wr_debugger {
 } wr_debugger;
 
 WR_SHARED void wr_debugger_init(wr_debugger *debugger, const wr_stack_target *target);
-/* Let the debugger that the process which started this one starts look at this one, where the system
- * asks for that. */
+/* Let the debugger that the process which started this one starts look at this one, where the
+ * system asks for that. */
 WR_SHARED void wr_debugger_allow_parent(void);
 /* Is this line of its output about the stacks, and not about itself? */
 WR_SHARED bool wr_debugger_says_stack(const char *line);

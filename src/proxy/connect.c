@@ -73,6 +73,15 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
 
+static void hasten_retry(wr_proxy *proxy)
+{
+    if (wr_clock_ns() - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+        proxy->retry_ms = 1;
+    } else if (proxy->retry_ms > WR_RETRY_SERVED_MAX_MS) {
+        proxy->retry_ms = WR_RETRY_SERVED_MAX_MS;
+    }
+}
+
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
@@ -98,6 +107,9 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     }
     if (reason != NULL) {
         log_loss(proxy, state, goodbye, reason);
+    }
+    if (state == WR_PROXY_RUNNING) {
+        hasten_retry(proxy);
     }
     retry_later(proxy);
 }
@@ -165,6 +177,9 @@ void wr_proxy_keep_folder(const wr_proxy *proxy)
     }
 }
 
+/* So often the time until the next create is doubled. */
+#define CREATES_UNANSWERED_MAX 6u
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
@@ -217,7 +232,9 @@ static void send_create(wr_proxy *proxy)
         (void)wr_proxy_send_control(proxy, &create);
     }
     wr_buffer_deinit(&uri);
-    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+    /* Each time twice as long: to be asked again and again is no help to a slow one. */
+    wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+    proxy->unanswered += proxy->unanswered < CREATES_UNANSWERED_MAX;
 }
 
 static void begin_create(wr_proxy *proxy)
@@ -226,6 +243,8 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
+    proxy->unanswered = 0;
+    proxy->answered = false;
     send_create(proxy);
 }
 
@@ -316,11 +335,18 @@ static void be_refused(wr_proxy *proxy)
     }
 }
 
-static void on_created(wr_proxy *proxy, const wr_extension *extension)
+static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_late)
 {
     wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    proxy->unanswered -= proxy->unanswered > 0;
+    if (!extension->present && proxy->unanswered > 0 && !is_late) {
+        /* It may make its module anew for each create that it finds: let it answer them all. */
+        wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+        proxy->answered = true;
+        return;
     }
     if (!wr_protocol_agree(extension, &error)) {
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
@@ -382,7 +408,7 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
-        on_created(proxy, &reply->extension);
+        on_created(proxy, &reply->extension, false);
     } else if (!over) {
         on_failed(proxy, reply);
     }
@@ -528,14 +554,15 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
 
 static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 {
-    if (proxy->waiting_logged) {
+    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
+    bool *logged = normal ? &proxy->waiting_logged : &proxy->refusal_logged;
+    if (*logged) {
         return;
     }
-    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
     if (normal && proxy->supervisor != NULL) {
         return; /* it was launched a moment ago */
     }
-    proxy->waiting_logged = true;
+    *logged = true;
     if (normal) {
         wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
                      proxy->options.control_path);
@@ -568,6 +595,7 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         return;
     }
     proxy->waiting_logged = false;
+    proxy->refusal_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
@@ -577,8 +605,8 @@ void wr_proxy_try_connect(wr_proxy *proxy)
 static void give_up_waiting(wr_proxy *proxy)
 {
     bool destroyed = proxy->destroy_sent || proxy->control == NULL;
-    if (!destroyed && wr_proxy_send_control(proxy, &(wr_control_message){
-                                                       .type = WR_CONTROL_DESTROY})) {
+    if (!destroyed &&
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY})) {
         proxy->destroy_sent = true;
         wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
     } else {
@@ -595,6 +623,10 @@ void wr_proxy_on_timer(void *arg)
         wr_proxy_lose(proxy, "no greeting came");
         break;
     case WR_PROXY_CREATING:
+        if (proxy->answered) {
+            on_created(proxy, &(wr_extension){.present = false}, true);
+            break;
+        }
         send_create(proxy);
         break;
     case WR_PROXY_ATTACHING:

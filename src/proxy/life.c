@@ -103,8 +103,7 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     wr_proxy *proxy = arg;
     char text[64];
     wr_process_exit_text(result, text, sizeof(text));
-    ending end = {.failure = result->by_signal || result->value != 0 ||
-                             proxy->gave_up != NULL};
+    ending end = {.failure = result->by_signal || result->value != 0 || proxy->gave_up != NULL};
     (void)snprintf(end.how, sizeof(end.how), "process %lld ended: %s",
                    (long long)wr_supervisor_pid(proxy->supervisor), text);
     bool ordered = proxy->restart_ordered;

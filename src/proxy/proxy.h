@@ -19,13 +19,13 @@
 
 typedef struct wr_proxy_options {
     const char *control_path;
-    const char *message_path; /* NULL: a fresh one for each create, in `folder` */
-    const char *folder;       /* private to this user; NULL: use the control path's */
-    const char *args;         /* JSON text */
-    uint32_t timeout_ms;      /* for the reply to create */
-    uint64_t message_limit;   /* bytes; 0: what the peer says, or an old peer's */
-    wr_users allowed;         /* whose processes are accepted, beside this user's and root's */
-    const wr_launch *launch;  /* NULL: somebody else starts the process */
+    const char *message_path;  /* NULL: a fresh one for each create, in `folder` */
+    const char *folder;        /* private to this user; NULL: use the control path's */
+    const char *args;          /* JSON text */
+    uint32_t timeout_ms;       /* for the reply to create */
+    uint64_t message_limit;    /* bytes; 0: what the peer says, or an old peer's */
+    wr_users allowed;          /* whose processes are accepted, beside this user's and root's */
+    const wr_launch *launch;   /* NULL: somebody else starts the process */
     wr_restart_config restart; /* of a launched process */
     wr_heartbeat_config heartbeat;
     const wr_crash_settings *crash; /* NULL: no crash reports */
@@ -34,17 +34,17 @@ typedef struct wr_proxy_options {
 typedef struct wr_proxy wr_proxy;
 
 /*
- * Make the proxy the consumer of `node`, which owns it from then on, and begin to connect. `options`
- * and all it points to must outlive the node. A process that cannot be launched is logged, and is no
- * error: the gateway runs on. Errors: MEMORY, IO.
+ * Make the proxy the consumer of `node`, which owns it from then on, and begin to connect.
+ * `options` and all it points to must outlive the node. A process that cannot be launched is
+ * logged, and is no error: the gateway runs on. Errors: MEMORY, IO.
  */
 WEIR_MUST_CHECK weir_err wr_proxy_create(wr_node *node, wr_loop *loop,
                                          const wr_proxy_options *options, wr_proxy **out);
 /* All links exist: start the remote module as soon as it is there. Any thread. */
 void wr_proxy_start(wr_proxy *proxy);
 /* Send what is on its way, destroy the remote module, take what it still publishes until it lets go
- * or the deadline (wr_clock_ns) passes; end a launched process. Returns when all is done. Any thread
- * but the loop's. Call it once, after the node was closed. */
+ * or the deadline (wr_clock_ns) passes; end a launched process. Returns when all is done. Any
+ * thread but the loop's. Call it once, after the node was closed. */
 void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns);
 
 /* Start a launched process again, whatever it is at: one that runs is ended first, and one that has

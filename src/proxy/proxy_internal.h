@@ -22,9 +22,13 @@
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
+/* One that was in service is tried again at this distance at the most; at once if it was for so
+ * long. Else a peer that comes and goes as fast as it can would keep the gateway busy. */
+#define WR_RETRY_SERVED_MAX_MS 64u
+#define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
-#define WR_TELL_DELAY_MS 5u
+#define WR_TELL_DELAY_MS 25u
 
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
@@ -51,7 +55,7 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
-    bool alarm_set;      /* when it rings, the loop writes what is gathered */
+    bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
@@ -68,8 +72,11 @@ struct wr_proxy {
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
     uint64_t create_count;  /* names fresh message channels */
+    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
+    bool answered;          /* one was, by an old peer that may answer the others, too */
     char *message_path;     /* of this create */
     bool waiting_logged;    /* once for each time of waiting */
+    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
     wr_log_limit log_limit; /* of wr_proxy_log */
     bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
@@ -105,10 +112,10 @@ struct wr_proxy {
     wr_task start_task;
     wr_task stop_task;
     wr_task restart_task;
-    wr_task write_task; /* watch until the socket can be written */
-    wr_task free_task;  /* the node is gone */
+    wr_task write_task;   /* watch until the socket can be written */
+    wr_task free_task;    /* the node is gone */
     wr_task control_task; /* go on reading control messages */
-    wr_task read_task;  /* go on reading: room again, or more in the buffer */
+    wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
     wr_mutex stop_lock;

@@ -34,9 +34,9 @@ typedef struct wr_restart_config {
     }
 
 typedef enum wr_restart_verdict {
-    WR_RESTART_AGAIN,  /* after the delay */
-    WR_RESTART_DONE,   /* it ended well: the policy does not want it back */
-    WR_RESTART_FAILED  /* not by this policy, or too often */
+    WR_RESTART_AGAIN, /* after the delay */
+    WR_RESTART_DONE,  /* it ended well: the policy does not want it back */
+    WR_RESTART_FAILED /* not by this policy, or too often */
 } wr_restart_verdict;
 
 typedef struct wr_restart {

@@ -30,8 +30,7 @@ static char *row_of(wr_proxy_state state)
         wr_proxy_state next;
         if (wr_proxy_next_state(state, (wr_proxy_event)event, &next)) {
             wr_buffer_printf(&row, "%s%s: *%s*", separator,
-                             wr_proxy_event_text((wr_proxy_event)event),
-                             wr_proxy_state_name(next));
+                             wr_proxy_event_text((wr_proxy_event)event), wr_proxy_state_name(next));
             separator = "; ";
         }
     }
@@ -87,8 +86,7 @@ static void every_state_is_reached_and_can_be_stopped(void **state)
         wr_proxy_state to = WR_PROXY_WAITING;
         bool ending = i == WR_PROXY_STOPPING || i == WR_PROXY_STOPPED;
         assert_true(reached[i]);
-        assert_true(ending ||
-                    wr_proxy_next_state((wr_proxy_state)i, WR_PROXY_EVENT_STOP, &to));
+        assert_true(ending || wr_proxy_next_state((wr_proxy_state)i, WR_PROXY_EVENT_STOP, &to));
         assert_true(ending || to == WR_PROXY_STOPPING);
     }
 }

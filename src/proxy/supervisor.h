@@ -29,8 +29,8 @@ WEIR_MUST_CHECK weir_err wr_supervisor_launch(wr_loop *loop, const char *name,
                                               void (*on_exit)(void *arg,
                                                               const wr_process_exit *result),
                                               void *arg, wr_supervisor **out, wr_error *error);
-/* The process should end by itself now (`asked`), or is told to by SIGTERM at once; it has `grace_ms`
- * for each until the next step: SIGTERM, SIGKILL. Call it once. */
+/* The process should end by itself now (`asked`), or is told to by SIGTERM at once; it has
+ * `grace_ms` for each until the next step: SIGTERM, SIGKILL. Call it once. */
 void wr_supervisor_end(wr_supervisor *supervisor, bool asked, uint32_t grace_ms);
 /* Log a line as if the process had written it. */
 void wr_supervisor_log(wr_supervisor *supervisor, const char *line);

@@ -17,11 +17,13 @@
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
-/* A run of so many messages is written at once; smaller ones are gathered for so long. */
-#define GATHERED_ENOUGH 16u
+/* What comes within so long of the last write is gathered, until the alarm rings at the latest.
+ * While publishers write all the time it rings seldom. */
 #define GATHER_NS 50000u
-/* How long what a lost remote module left in the socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
+#define ALARM_NS 100000u
+#define ALARM_BUSY_NS 500000u
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
+ * on writing would keep the loop for ever. */
 #define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
@@ -109,23 +111,43 @@ static void flush(wr_proxy *proxy)
     }
 }
 
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
 /*
- * Write what a run gathered: at once if it is much, or the first for a while. Else it waits for the
- * next that comes after that while, so that a publisher in a hurry makes one system call for many
- * messages; should none come, the alarm rings and the loop writes.
+ * A publisher in a hurry makes one run for many messages, and one system call for many runs. What
+ * comes first after a while is written at once. What comes soon after that waits for more: in the
+ * mailbox until it is a batch, then in the channel until it is much, or the while is over. Should
+ * nothing come any more, the alarm rings, and the loop writes.
  */
+static bool gather(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_mutex_lock(&proxy->tx_lock);
+    bool wait = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
+    if (wait && !proxy->alarm_set) {
+        set_alarm(proxy, ALARM_NS);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return wait;
+}
+
 static void drained(void *self, size_t count)
 {
+    (void)count;
     wr_proxy *proxy = self;
     wr_mutex_lock(&proxy->tx_lock);
     if (proxy->channel != NULL && !proxy->tx_waits) {
         uint64_t now = wr_clock_ns();
-        if (count >= GATHERED_ENOUGH || now - proxy->flushed_ns >= GATHER_NS) {
+        if (now - proxy->flushed_ns >= GATHER_NS) {
             proxy->flushed_ns = now;
             flush(proxy);
         } else if (!proxy->alarm_set) {
-            proxy->alarm_set = true;
-            wr_alarm_set(proxy->alarm, 2 * GATHER_NS);
+            set_alarm(proxy, ALARM_NS);
         }
     }
     wr_mutex_unlock(&proxy->tx_lock);
@@ -137,15 +159,17 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_proxy *proxy = arg;
     wr_alarm_take(proxy->alarm);
     wr_mutex_lock(&proxy->tx_lock);
-    uint64_t now = wr_clock_ns();
-    proxy->alarm_set = now - proxy->flushed_ns < 2 * GATHER_NS;
-    if (proxy->alarm_set) {
-        wr_alarm_set(proxy->alarm, 2 * GATHER_NS); /* publishers are busy, and write themselves */
+    proxy->alarm_set = false;
+    bool busy = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
+    if (busy) {
+        set_alarm(proxy, ALARM_BUSY_NS); /* publishers write themselves */
     } else if (proxy->channel != NULL && !proxy->tx_waits) {
-        proxy->flushed_ns = now;
         flush(proxy);
     }
     wr_mutex_unlock(&proxy->tx_lock);
+    if (!busy) {
+        wr_node_run_gathered(proxy->node);
+    }
 }
 
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
@@ -261,10 +285,15 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
             note_received(proxy, batch[count++]);
         }
     }
+    wr_node_collect(true);
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
+    wr_node_collect(false);
     if (published != WEIR_OK) {
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                      weir_err_text(published));
+    }
+    if (wr_node_has_collected() && !wr_loop_step_aside(proxy->loop, wr_node_run_collected)) {
+        wr_node_put_collected();
     }
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
@@ -285,7 +314,6 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->retry_ms = 1;
     proxy->trouble_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
@@ -373,7 +401,7 @@ const wr_consumer wr_proxy_consumer = {
     .uncongested = uncongested,
     .release = release,
     .may_pause = true,
-    .run_by_publisher = true,
+    .gather = gather,
 };
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)

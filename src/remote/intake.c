@@ -177,9 +177,7 @@ void wr_intake_work(weir_remote *remote)
     if (!transmit.full) {
         deliver(remote);
     }
-    if (!remote->intake.pending) {
-        wr_session_tell_in_time(remote);
-    }
+    wr_session_tell_in_time(remote);
 }
 
 void wr_intake_drain(weir_remote *remote)
@@ -223,8 +221,7 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway opened the message channel");
     intake->pending = true;
     /* An earlier channel of this session may have been somebody else's, who got what was sent. */
-    wr_transmit_rewind(&remote->transmit,
-                       (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
+    wr_transmit_rewind(&remote->transmit, (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 

@@ -21,6 +21,8 @@
 #define WAIT_FOREVER (-1)
 /* How long accepting pauses when the system cannot give us another descriptor. */
 #define ACCEPT_PAUSE_MS 100
+/* While there is work, the control channel is looked at so often, between two batches. */
+#define WORK_NS 200000u
 
 static weir_err publish(weir_host *host, weir_message *msg, bool wait)
 {
@@ -179,6 +181,18 @@ static void on_event(weir_remote *remote, const wr_poll_event *event)
     }
 }
 
+/* Hand on what was received; for a while without a look at the sockets, which costs a system call.
+ */
+static void work(weir_remote *remote)
+{
+    uint64_t start = wr_clock_ns();
+    do {
+        wr_transmit_work(&remote->transmit);
+        wr_intake_work(remote);
+    } while (!remote->session.ended && wr_intake_has_work(remote) &&
+             wr_clock_ns() - start < WORK_NS);
+}
+
 /* CLOSED: the gateway destroyed the module. */
 static weir_err step(weir_remote *remote, int timeout_ms)
 {
@@ -188,9 +202,8 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     for (size_t i = 0; i < count; i++) {
         on_event(remote, &events[i]);
     }
-    wr_transmit_work(&remote->transmit);
-    wr_intake_work(remote);
-    wr_session_try_end(remote);
+    work(remote);
+    wr_ending_try(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
     remote->session.ended = false;
@@ -205,7 +218,7 @@ static int time_to_wait(weir_remote *remote)
     if (wr_intake_has_work(remote)) {
         return 0;
     }
-    if (wr_session_owes(remote) && wr_transmit_get_state(&remote->transmit).settled) {
+    if (wr_session_owes(remote)) {
         return WR_TELL_DELAY_MS;
     }
     if (remote->session.ending) {
@@ -369,7 +382,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
 static void leave(weir_remote *remote)
 {
     wr_session_leave(remote);
-    wr_session_try_end(remote);
+    wr_ending_try(remote);
     weir_err err = WEIR_OK;
     while (remote->session.ending && err == WEIR_OK) {
         err = step(remote, time_to_wait(remote));

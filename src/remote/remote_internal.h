@@ -3,6 +3,7 @@
  * The remote side's own data, and what its files offer to each other:
  *   remote.c    life cycle, the three ways to run, the loop's one step
  *   session.c   the control channel: create, start, destroy, reply
+ *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
@@ -38,8 +39,9 @@
  * that a peer which never stops sending cannot put the end off. */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
-/* The gateway is told what was processed after so long at the latest, sooner when it is much. */
-#define WR_TELL_DELAY_MS 5
+/* The gateway is told what was processed after so long at the latest, sooner when it is much: a
+ * part of a window, so that the gateway never waits for it. */
+#define WR_TELL_DELAY_MS 25
 /* What the module has published when it is destroyed is still written, for so long at the most:
  * when the gateway destroyed it, and when the program leaves by itself. */
 #define WR_END_DELAY_MS 10000u
@@ -61,16 +63,15 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool agreed;        /* this connection's create was taken: it may be told what is processed */
-    bool start_came;    /* after it */
-    bool extended;      /* the present or last gateway sent an extension block */
-    uint32_t features;  /* agreed with it: WR_FEATURE_... */
-    wr_id id;           /* of its session */
-    wr_id instance;     /* ours, from attach to detach */
-    uint64_t processed; /* messages of this session that receive has returned from */
-    uint64_t told;      /* how many of them the gateway knows of */
-    uint64_t untold_bytes; /* bytes of those that it does not know of */
-    uint64_t untold_ns;    /* since when there are such */
+    bool agreed;       /* this connection's create was taken: it may be told what is processed */
+    bool start_came;   /* after it */
+    bool extended;     /* the present or last gateway sent an extension block */
+    uint32_t features; /* agreed with it: WR_FEATURE_... */
+    wr_id id;          /* of its session */
+    wr_id instance;    /* ours, from attach to detach */
+    wr_progress processed; /* messages of this session that receive has returned from */
+    wr_progress told;      /* how many of them the gateway knows of */
+    uint64_t untold_ns;    /* since when there are such that it does not know of */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
     bool ending; /* the module is destroyed, and the last that it published is being written */
     uint64_t ending_until_ns;
@@ -137,20 +138,28 @@ void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
-void wr_session_end_module(weir_remote *remote);
-/* Before wr_session_close: destroy the module, take no new gateway, and begin to write the rest. */
+/* Before wr_session_close: take no new gateway, destroy the module, and begin to write the rest. */
 void wr_session_leave(weir_remote *remote);
-/* End the ending when all is written, the gateway is gone or it is time to. */
-void wr_session_try_end(weir_remote *remote);
-/* The module has processed `count` more messages of `bytes` in total: tell the gateway, now or with
- * the next ones. */
+/* The module is gone: neither its create nor its args are of use any more. */
+void wr_session_forget(weir_remote *remote);
+/* The module has processed `count` more messages of `bytes` in total. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
-/* Tell the gateway what it does not know yet, if nothing is on its way to it. */
+/* Tell the gateway what it does not know yet, as far as what the module published is on its way. */
 void wr_session_tell(weir_remote *remote);
-/* The same, if it is time to: a few are told together. */
+/* The same, if it is much, or time to: a few are told together. */
 void wr_session_tell_in_time(weir_remote *remote);
-/* Is there something to be told? */
-bool wr_session_owes(const weir_remote *remote);
+/* Is there something that could be told? */
+bool wr_session_owes(weir_remote *remote);
+
+/* ending.c */
+/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
+void wr_ending_destroy(weir_remote *remote);
+/* The same, and close the message channel, whatever is not written. */
+void wr_ending_now(weir_remote *remote);
+/* The same, but the channel stays until wr_ending_try finds that all is written, that the gateway
+ * is gone, or that this time has passed. */
+void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
+void wr_ending_try(weir_remote *remote);
 
 /* intake.c */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);

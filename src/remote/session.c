@@ -29,12 +29,6 @@ static wr_waitable stream_waitable(const wr_session *session)
     return wr_stream_waitable(wr_sp_inner(session->stream));
 }
 
-static void forget_args(wr_session *session)
-{
-    free(session->args);
-    session->args = NULL;
-}
-
 static void forget_create(wr_session *session)
 {
     free(session->create_image);
@@ -57,61 +51,11 @@ static void disconnect(weir_remote *remote)
     forget_create(session);
 }
 
-/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
-static void destroy_module(weir_remote *remote)
+void wr_session_forget(weir_remote *remote)
 {
     forget_create(&remote->session);
-    forget_args(&remote->session);
-    remote->started = false;
-    if (remote->created) {
-        wr_transmit_close(&remote->transmit);
-        wr_module_destroy(remote->api, remote->self);
-        remote->created = false;
-        remote->self = NULL;
-        wr_transmit_drain(&remote->transmit);
-    }
-}
-
-static void end(weir_remote *remote)
-{
-    remote->session.ended = remote->session.ended || remote->session.ending;
-    remote->session.ending = false;
-    if (remote->session.listener != NULL) { /* else we are leaving, and say goodbye first */
-        wr_intake_close(remote);
-    }
-}
-
-void wr_session_end_module(weir_remote *remote)
-{
-    destroy_module(remote);
-    end(remote);
-}
-
-static void begin_end(weir_remote *remote, unsigned delay_ms)
-{
-    destroy_module(remote);
-    remote->session.ending = true;
-    remote->session.ending_until_ns = wr_clock_ns() + delay_ms * WR_NS_PER_MS;
-}
-
-void wr_session_try_end(weir_remote *remote)
-{
-    if (!remote->session.ending) {
-        return;
-    }
-    wr_transmit_state state = wr_transmit_get_state(&remote->transmit);
-    bool late = wr_clock_ns() >= remote->session.ending_until_ns;
-    if (!state.settled && !state.lost && !late) {
-        return;
-    }
-    if (state.waiting > 0) {
-        wr_remote_log(
-            remote, WEIR_LOG_WARN,
-            "the module is gone, and %zu messages that it published could not be sent: the gateway "
-            "%s",
-            state.waiting, state.lost ? "is not connected" : "takes no more");
-    }
-    end(remote);
+    free(remote->session.args);
+    remote->session.args = NULL;
 }
 
 /* Replies */
@@ -143,7 +87,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
-        extension->position.received = session->processed;
+        extension->position.received = session->processed.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -203,13 +147,14 @@ static void close_listener(weir_remote *remote)
 void wr_session_leave(weir_remote *remote)
 {
     close_listener(remote);
-    begin_end(remote, WR_LEAVE_DELAY_MS);
+    wr_ending_begin(remote, WR_LEAVE_DELAY_MS);
 }
 
 void wr_session_close(weir_remote *remote)
 {
     wr_session *session = &remote->session;
-    destroy_module(remote);
+    wr_ending_destroy(remote);
+    wr_session_tell(remote);
     /* Before the message channel is closed, which alone would look like a crash. */
     if (session->stream != NULL && wr_sp_greeted(session->stream)) {
         reply(remote, WR_REPLY_DETACHED, "");
@@ -290,12 +235,11 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
-    if (!same || session->processed < extension->position.first) {
-        session->processed = extension->position.first;
+    if (!same || session->processed.count < extension->position.first) {
+        session->processed.count = extension->position.first;
     }
     session->told = session->processed;
-    session->untold_bytes = 0;
-    intake->number = session->processed;
+    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
@@ -303,7 +247,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged);
+    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -327,7 +271,7 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
     if (create_module(remote, create, &error) != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be created: %s",
                       wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return false;
     }
@@ -363,7 +307,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_intake_close(remote);
         forget_create(&remote->session);
     } else {
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
@@ -397,10 +341,10 @@ static void on_start(weir_remote *remote)
     if (err != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be started: %s",
                       wr_error_text(&error));
-        destroy_module(remote);
+        wr_ending_destroy(remote);
         /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
         return;
     }
     remote->started = true;
@@ -411,7 +355,7 @@ static void on_destroy(weir_remote *remote)
 {
     wr_intake_drain(remote);
     wr_session_tell(remote);
-    begin_end(remote, WR_END_DELAY_MS);
+    wr_ending_begin(remote, WR_END_DELAY_MS);
     wr_remote_log(remote, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 
@@ -439,48 +383,75 @@ static void on_acknowledge(weir_remote *remote, const wr_control_message *messag
     }
 }
 
-bool wr_session_owes(const weir_remote *remote)
+static bool acknowledges(const wr_session *session)
+{
+    return session->stream != NULL && session->agreed &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+}
+
+/* What may be told: what receive published must outlive us before we say that it is done. */
+static wr_progress untold(weir_remote *remote)
 {
     const wr_session *session = &remote->session;
-    return session->told != session->processed && session->stream != NULL && session->agreed &&
-           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    if (!acknowledges(session) || session->told.count == session->processed.count) {
+        return (wr_progress){0, 0};
+    }
+    wr_progress settled = wr_transmit_get_state(&remote->transmit).settled;
+    return (wr_progress){settled.count - session->told.count, settled.bytes - session->told.bytes};
+}
+
+bool wr_session_owes(weir_remote *remote)
+{
+    return untold(remote).count > 0;
+}
+
+static void tell(weir_remote *remote, wr_progress more)
+{
+    wr_session *session = &remote->session;
+    if (more.count == 0) {
+        return;
+    }
+    session->told.count += more.count;
+    session->told.bytes += more.bytes;
+    session->untold_ns = wr_clock_ns();
+    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->told.count};
+    send_or_disconnect(remote, &message);
 }
 
 void wr_session_tell(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (!wr_session_owes(remote)) {
-        return;
-    }
-    if (!wr_transmit_get_state(&remote->transmit).settled) {
-        return; /* what receive published must outlive us before we say that it is done */
-    }
-    session->told = session->processed;
-    session->untold_bytes = 0;
-    wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = session->processed};
-    send_or_disconnect(remote, &message);
+    tell(remote, untold(remote));
+}
+
+static bool is_much(wr_progress more)
+{
+    return more.count >= WR_WINDOW_MESSAGES / 4 || more.bytes >= WR_WINDOW_BYTES / 4;
+}
+
+/* A program with a loop of its own may not come back soon, and has no time for us to wait. */
+static bool is_late(const weir_remote *remote)
+{
+    return remote->polled ||
+           wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
-    if (wr_session_owes(remote) && (remote->polled || wr_clock_ns() - remote->session.untold_ns >=
-                                                          WR_TELL_DELAY_MS * WR_NS_PER_MS)) {
-        wr_session_tell(remote);
+    wr_progress more = untold(remote);
+    if (is_much(more) || (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+        tell(remote, more);
     }
 }
 
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
 {
     wr_session *session = &remote->session;
-    if (session->told == session->processed) {
+    if (session->told.count == session->processed.count) {
         session->untold_ns = wr_clock_ns();
     }
-    session->processed += count;
-    session->untold_bytes += bytes;
-    if (session->processed - session->told >= WR_WINDOW_MESSAGES / 4 ||
-        session->untold_bytes >= WR_WINDOW_BYTES / 4) {
-        wr_session_tell(remote);
-    }
+    session->processed.count += count;
+    session->processed.bytes += bytes;
+    wr_transmit_mark(&remote->transmit, session->processed);
 }
 
 static void dispatch(weir_remote *remote, const wr_control_message *message,

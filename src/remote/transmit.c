@@ -126,6 +126,9 @@ static uint64_t send_queued(wr_transmit *tx)
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
     }
     tx->too_large += dropped;
+    if (dropped > 0) {
+        wr_marks_clamp(&tx->marks, tx->window.end);
+    }
     return dropped;
 }
 
@@ -181,6 +184,13 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     return err;
 }
 
+void wr_transmit_mark(wr_transmit *tx, wr_progress processed)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_marks_add(&tx->marks, processed, tx->window.end);
+    wr_mutex_unlock(&tx->mutex);
+}
+
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
 {
     wr_mutex_lock(&tx->mutex);
@@ -188,10 +198,19 @@ void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
     wr_mutex_unlock(&tx->mutex);
 }
 
+void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_window_rewind(&tx->window, acknowledged);
+    wr_marks_reset(&tx->marks, processed);
+    wr_mutex_unlock(&tx->mutex);
+}
+
 void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
 {
     wr_mutex_lock(&tx->mutex);
     tx->channel = channel;
+    wr_marks_restart(&tx->marks);
     wr_mutex_unlock(&tx->mutex);
     wr_transmit_drain(tx);
 }
@@ -209,14 +228,29 @@ void wr_transmit_leave(wr_transmit *tx)
     inside = NULL;
 }
 
+/* Without a channel nothing moves. */
+static void settle(wr_transmit *tx)
+{
+    if (tx->channel == NULL || tx->marks.count == 0) {
+        return;
+    }
+    uint64_t written = wr_channel_written(tx->channel);
+    wr_sent sent = {.next = tx->window.next,
+                    .queued = written + wr_channel_unsent(tx->channel),
+                    .written = written};
+    wr_marks_settle(&tx->marks, &sent);
+}
+
 wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 {
     wr_mutex_lock(&tx->mutex);
+    settle(tx);
     wr_transmit_state state = {
         .blocked = tx->blocked,
         .full = is_full(tx),
         .lost = tx->channel == NULL,
-        .settled = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
+        .settled = tx->marks.settled,
+        .written = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
         .waiting = wr_window_waiting(&tx->window),
     };
     wr_mutex_unlock(&tx->mutex);

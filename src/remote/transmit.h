@@ -22,10 +22,11 @@
 #include "ipc/window.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
+#include "remote/marks.h"
 #include "weir/message.h"
 
-/* A publisher on a thread of its own writes at once unless it did so this short a time ago; then the
- * running thread is woken and writes what has come together meanwhile. */
+/* A publisher on a thread of its own writes at once unless it did so this short a time ago; then
+ * the running thread is woken and writes what has come together meanwhile. */
 #define WR_TRANSMIT_GATHER_NS 50000u
 
 /* Where publishers wait: messages and bytes that are queued and not yet given to the channel. A
@@ -40,6 +41,7 @@ typedef struct wr_transmit {
     wr_mutex mutex; /* guards all that follows */
     wr_cond room;   /* the queue is no longer full, or closing was set */
     wr_window window;
+    wr_marks marks;      /* what may be acknowledged when what was published is written */
     wr_channel *channel; /* borrowed; NULL while nobody is connected, or after a failed write */
     uint64_t limit;      /* the largest image that the peer takes */
     uint64_t too_large;  /* how many were refused for that */
@@ -50,11 +52,13 @@ typedef struct wr_transmit {
 } wr_transmit;
 
 typedef struct wr_transmit_state {
-    bool blocked; /* call wr_transmit_drain when the channel can be written */
-    bool full;    /* do not let the module publish more */
-    bool lost;    /* there is no channel, or writing to it failed */
-    bool settled; /* all that was published is written: the peer gets it even if we die now */
-    size_t waiting; /* messages that are not written */
+    bool blocked;        /* call wr_transmit_drain when the channel can be written */
+    bool full;           /* do not let the module publish more */
+    bool lost;           /* there is no channel, or writing to it failed */
+    wr_progress settled; /* of what was received: what it caused is written, so that the peer gets
+                          * it even if we die now */
+    bool written;        /* all that was published is in the socket */
+    size_t waiting;      /* messages that are not written */
 } wr_transmit_state;
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller);
@@ -74,6 +78,10 @@ WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count
 /* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
  * peer will acknowledge. */
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);
+/* The same in agreement with a gateway, which knows how much was received so far. */
+void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed);
+/* So much was received and processed, and what it caused is published. */
+void wr_transmit_mark(wr_transmit *tx, wr_progress processed);
 
 /* From now on write to `channel`, which stays the caller's, beginning with what is queued. */
 void wr_transmit_connect(wr_transmit *tx, wr_channel *channel);

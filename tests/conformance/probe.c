@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The module that the conformance tests run in every way that there is (probe.h says what it can do).
+ * The module that the conformance tests run in every way that there is (probe.h says what it can
+ * do).
  *
  * PROBE_MANY: by receive_many. PROBE_SOURCE: it receives nothing. PROBE_BLOCKING: with that flag.
  */
@@ -113,6 +114,15 @@ static weir_err create(weir_host *host, const char *args, void **out)
     return WEIR_OK;
 }
 
+static void wait_at_gate(const probe *self, const char *key)
+{
+    const char *path = json_string_value(json_object_get(self->args, key));
+    FILE *gate = path == NULL ? NULL : fopen(path, "rb");
+    if (gate != NULL) {
+        (void)fclose(gate);
+    }
+}
+
 static weir_err start(void *arg)
 {
     probe *self = arg;
@@ -120,32 +130,34 @@ static weir_err start(void *arg)
     weir_log(self->host, WEIR_LOG_INFO, "the probe starts");
     enter(self, "start");
     probe_start_threads(self, "start");
+    wait_at_gate(self, "start gate");
     weir_err err = fail_if_wanted(self, "start");
     leave(self);
+    probe_write(&self->trace, "started");
     return err;
 }
 
 #ifndef PROBE_SOURCE
-static void wait_at_gate(const probe *self)
+static void echo(probe *self, weir_message *msg)
 {
-    const char *path = json_string_value(json_object_get(self->args, "gate"));
-    FILE *gate = path == NULL ? NULL : fopen(path, "rb");
-    if (gate != NULL) {
-        (void)fclose(gate);
+    const json_t *how = json_object_get(self->args, "echo");
+    weir_err err = WEIR_OK;
+    if (json_is_string(how)) {
+        err = weir_try_publish(self->host, msg);
+    } else if (json_is_true(how)) {
+        err = weir_publish(self->host, msg);
+    }
+    if (err != WEIR_OK) {
+        probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
     }
 }
 
 static void take(probe *self, weir_message *msg)
 {
     enter(self, "receive");
-    wait_at_gate(self);
+    wait_at_gate(self, "gate");
     probe_write_message(&self->trace, msg);
-    if (json_is_true(json_object_get(self->args, "echo"))) {
-        weir_err err = weir_publish(self->host, msg);
-        if (err != WEIR_OK) {
-            probe_write(&self->trace, "cannot echo: %s", weir_err_name(err));
-        }
-    }
+    echo(self, msg);
     leave(self);
 }
 #endif

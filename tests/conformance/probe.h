@@ -11,11 +11,12 @@
  *   "trace":   the file that the lines are appended to; without it, PROBE_TRACE in the environment
  *   "name":    what its messages begin with
  *   "publish": {"create": N, "start": N, "receive": N, "destroy": N}   messages, in each call
- *   "echo":    true: publish what is received
+ *   "echo":    true: publish what is received; "try": by weir_try_publish
  *   "threads": {"from": "create" or "start", "count": N, "messages": N, 0: until destroy,
  *               "try": true: by weir_try_publish}
  *   "sizes":   [N...]   the threads' messages have contents of these sizes in turn, and properties
  *   "gate":    a FIFO; each receive waits until somebody has opened it for writing
+ *   "start gate": likewise, for start
  *   "fail":    {"in": "create" or "start", "text": why}
  *   "end":     {"in": a call, "how": "abort", or "exit" with "status": N}
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a probe publishes (contract in probe.h). The content of a message says who published it, where,
- * and as which one from 0 on: "source start 2", "source 0 17" for its thread 0.
+ * What a probe publishes (contract in probe.h). The content of a message says who published it,
+ * where, and as which one from 0 on: "source start 2", "source 0 17" for its thread 0.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -157,6 +157,22 @@ class Scene:
         return {int(match[1]): int(match[2]) for match in found if match}
 
 
+class Gate:
+    """A FIFO at which a module waits until it is opened."""
+
+    def __init__(self, scene):
+        self.path = os.path.join(scene.folder, "gate")
+        os.mkfifo(self.path)
+
+    def open(self, scene, module="sink"):
+        """Nobody waits at it any more: a writer that stays lets everybody through."""
+        scene.wait_for_lines(module, 1, "start$")
+        self.writer = os.open(self.path, os.O_RDWR)
+
+    def close(self):
+        os.close(self.writer)
+
+
 class ConformanceTest(harness.WeirTest):
     def scene(self, way, name="run"):
         return Scene(self, way, name)

@@ -2,7 +2,7 @@
 """The order of calls, and what may be done in each."""
 
 
-from scene import ConformanceTest, harness
+from scene import ConformanceTest, Gate, harness
 
 SENT = 10
 IN_CALLS = {"create": 2, "start": 2, "destroy": 2}
@@ -26,9 +26,10 @@ class Calls(ConformanceTest):
     def check_life(self, traces):
         probe, sink = traces
         self.assertEqual([line for line in probe if not line.startswith("args ")],
-                         ["create", "start"] + [f"receive source 0 {i}" for i in range(SENT)]
+                         ["create", "start", "started"]
+                         + [f"receive source 0 {i}" for i in range(SENT)]
                          + ["destroy", "gone"])
-        self.assertEqual(sink[2:], ["start"] + [f"receive probe start {i}" for i in range(2)]
+        self.assertEqual(sink[2:], ["start", "started"] + [f"receive probe start {i}" for i in range(2)]
                          + [f"receive source 0 {i}" for i in range(SENT)]
                          + [f"receive probe destroy {i}" for i in range(2)] + ["destroy", "gone"])
 
@@ -76,13 +77,18 @@ class Calls(ConformanceTest):
         self.in_every_way(play)
 
     def test_nothing_is_received_before_start(self):
-        """The source is started first, in the order of the file, and has published by then."""
+        """What was published before waits; it has long reached another sink when start returns."""
         def play(scene):
-            source(scene, messages=100).add("probe").link("source", "probe").start()
+            gate = Gate(scene)
+            source(scene, messages=100).add("other").add("probe", {"start gate": gate.path})
+            scene.link("source", "other").link("source", "probe").start()
+            scene.wait_for_lines("other", 100)
+            gate.open(scene, "probe")
             scene.wait_for_lines("probe", 100)
             scene.stop()
+            gate.close()
             trace = scene.comparable("probe")
-            self.assertEqual(trace[2], "start")
+            self.assertEqual(trace[2:4], ["start", "started"])
             self.assertEqual(scene.received("probe", "source 0"), list(range(100)))
             return trace
         self.in_every_way(play)

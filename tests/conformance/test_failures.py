@@ -50,7 +50,7 @@ class Failures(ConformanceTest):
             self.assertEqual(self.check_process(way, "create"), ["create"])
 
     def test_failed_start_is_destroyed_and_its_text_reaches_the_user(self):
-        wanted = ["create", "start", "destroy", "gone"]
+        wanted = ["create", "start", "started", "destroy", "gone"]
         self.assertEqual(self.check_native("start"), wanted)
         for way in PROCESSES:
             self.assertEqual(self.check_process(way, "start"), wanted)

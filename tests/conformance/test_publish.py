@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Publishing from threads of the module's own, into sinks that are fast, slow or stopped."""
 
-import os
-
-from scene import ConformanceTest, harness
+from scene import ConformanceTest, Gate, harness
 
 MIB = 1 << 20
 SIZES = [0, 1, 2, 13, 255, 256, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 100000,
@@ -12,22 +10,6 @@ SIZES = [0, 1, 2, 13, 255, 256, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 1
 
 def threads(count=1, messages=0, start="start", **more):
     return {"threads": {"from": start, "count": count, "messages": messages, **more}}
-
-
-class Gate:
-    """A sink's receive waits until this is open."""
-
-    def __init__(self, scene):
-        self.path = os.path.join(scene.folder, "gate")
-        os.mkfifo(self.path)
-
-    def open(self, scene, sink="sink"):
-        """Nobody waits at it any more. A writer that stays lets everybody through."""
-        scene.wait_for_lines(sink, 1, "start")
-        self.writer = os.open(self.path, os.O_RDWR)
-
-    def close(self):
-        os.close(self.writer)
 
 
 class Publish(ConformanceTest):
@@ -103,6 +85,24 @@ class Publish(ConformanceTest):
             self.check_log(scene)
             self.check_all_arrived(scene, 2)
             return sorted(scene.comparable("probe"))
+        self.in_every_way(play)
+
+    def test_try_publish_takes_everything_inside_receive(self):
+        """There it would not wait, and so is never full, however full the sink is."""
+        def play(scene):
+            gate = Gate(scene)
+            scene.add("sink", {"gate": gate.path}, variant="probe_blocking")
+            scene.add("probe", {"echo": "try"})
+            scene.add("source", threads(1, 200), variant="probe_source")
+            scene.link("source", "probe").link("probe", "sink", limit=1).start()
+            scene.wait_for_lines("probe", 2)
+            gate.open(scene)
+            scene.wait_for_lines("sink", 200)
+            scene.stop()
+            gate.close()
+            self.check_log(scene)
+            self.assertEqual(scene.received("sink", "source 0"), list(range(200)))
+            return scene.comparable("probe")
         self.in_every_way(play)
 
     def test_destroy_ends_the_waiting_for_a_stopped_sink(self):

@@ -6,20 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "../../modules/logger/array_scan.c" /* a module is no library that a program links */
+#include "fuzz.h"
 #include "json_mutate.h"
-
-static void must(bool so)
-{
-    if (!so) {
-        abort();
-    }
-}
 
 static bool is_same(const array_scan *a, const array_scan *b)
 {
@@ -61,12 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool taken = array_scan_feed(&whole, text, size);
     bool taken_pieces =
         array_scan_feed(&pieces, text, cut) && array_scan_feed(&pieces, text + cut, size - cut);
-    must(taken == taken_pieces && is_same(&whole, &pieces));
-    must(whole.at <= size && whole.end <= whole.at && taken == (whole.at == size));
+    REQUIRE(taken == taken_pieces && is_same(&whole, &pieces));
+    REQUIRE(whole.at <= size && whole.end <= whole.at && taken == (whole.at == size));
 
     json_t *json = json_loadb(text, size, 0, NULL);
     if (is_log(json) && is_plain(text, size)) {
-        must(taken && array_scan_ended(&whole) && whole.any == (json_array_size(json) > 0));
+        REQUIRE(taken && array_scan_ended(&whole) && whole.any == (json_array_size(json) > 0));
     }
     json_decref(json);
     return 0;

@@ -23,6 +23,7 @@ static void require_same_extension(const wr_extension *a, const wr_extension *b)
     REQUIRE(a->message_limit == b->message_limit);
     require_same_text(a->reason, b->reason);
     REQUIRE(a->window == b->window);
+    REQUIRE(a->protocol.first == b->protocol.first && a->protocol.last == b->protocol.last);
     REQUIRE(memcmp(&a->session, &b->session, sizeof(a->session)) == 0);
     REQUIRE(memcmp(&a->instance, &b->instance, sizeof(a->instance)) == 0);
     if ((a->features & WR_FEATURE_ACKNOWLEDGE) != 0) { /* else nobody is to say a position */

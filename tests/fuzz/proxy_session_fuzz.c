@@ -19,8 +19,8 @@
 #include "script.h"
 #include "weir/gateway.h"
 
-#define WAIT_MS 2
-#define SOON_MS 10
+#define WAIT_MS 1
+#define SOON_MS 5
 /* For what must come: only a broken gateway takes so long. */
 #define DEADLINE_MS 20000u
 #define PATH_SIZE 108u
@@ -230,7 +230,7 @@ static void reply(play *p, uint8_t status, const wr_extension *extension)
 
 static void step_wait(play *p, const fuzz_step *step)
 {
-    for (unsigned i = 0; i <= (step->number & 3u); i++) {
+    for (unsigned i = 0; i <= (step->number & 1u); i++) {
         wait_for_news(p, WAIT_MS);
     }
 }
@@ -267,6 +267,9 @@ static void step_greet(play *p, const fuzz_step *step)
     fuzz_peer_write(peer, "\x00SP\x00\x00\x10\x00\x01", 1 + step->number % 8u);
 }
 
+/* Versions of the protocol: ours, more than ours, and none of ours. */
+static const wr_protocol_range protocols[] = {{0, 0}, {1, 1}, {1, 99}, {50, 99}};
+
 static void fill_extension(play *p, const fuzz_step *step, wr_extension *extension)
 {
     static const uint32_t features[] = {0, WR_FEATURE_ACKNOWLEDGE,
@@ -277,6 +280,7 @@ static void fill_extension(play *p, const fuzz_step *step, wr_extension *extensi
     extension->features = features[step->kind & 3];
     extension->message_limit = (step->number & 0xc0) == 0xc0 ? 40 : 0;
     extension->instance = id_of(p->instance);
+    extension->protocol = protocols[step->kind >> 6];
     extension->position =
         (wr_position){choose_count(p, step->number & 7), ours[(step->number >> 3) & 3][0],
                       ours[(step->number >> 3) & 3][1]};
@@ -393,18 +397,24 @@ static void come_back(play *p)
     fuzz_peer_greet(&p->control);
 }
 
+static void wait_soon(play *p, const bool *truth)
+{
+    for (unsigned i = 0; i < 3 && !*truth && !p->control.ended; i++) {
+        wait_for_news(p, SOON_MS);
+    }
+}
+
 /* A whole session up to start, so that scripts get deep soon. */
 static void step_session(play *p, const fuzz_step *step)
 {
     fuzz_step created = *step;
     created.kind = (uint8_t)(step->kind & 3);
     come_back(p);
-    wait_for_news(p, SOON_MS);
+    wait_soon(p, &p->created);
     step_bind_messages(p, step);
     step_reply(p, &created);
-    wait_for_news(p, SOON_MS);
+    wait_soon(p, &p->attached);
     fuzz_peer_greet(&p->messages);
-    wait_for_news(p, SOON_MS);
 }
 
 static void (*const operations[])(play *, const fuzz_step *) = {
@@ -554,8 +564,10 @@ static void add_remote(weir_gateway *gateway, unsigned mode)
 {
     char json[MODULE_JSON_SIZE];
     (void)snprintf(json, sizeof(json),
-                   "{\"name\":\"remote\",\"loader\":{\"name\":\"outprocess\",\"entrypoint\":{"
+                   "{\"name\":\"remote\",\"heartbeat\":{\"interval.ms\":%u},\"loader\":{\"name\":"
+                   "\"outprocess\",\"entrypoint\":{"
                    "\"timeout\":%d,\"control.id\":\"%s\"%s%s%s}}}",
+                   (mode & MODE_HASTY) != 0 ? 1u : 1000u,
                    (mode & MODE_HASTY) != 0 ? HASTY_TIMEOUT_MS : (int)DEADLINE_MS, control_path,
                    (mode & MODE_MESSAGE_ID) != 0 ? ",\"message.id\":\"" : "",
                    (mode & MODE_MESSAGE_ID) != 0 ? fixed_path : "",
@@ -585,6 +597,11 @@ static void open_gateway(play *p, unsigned mode)
     REQUIRE(weir_gateway_start(p->gateway) == WEIR_OK);
 }
 
+static void remove_folder(void)
+{
+    wr_file_remove(folder);
+}
+
 static void prepare(void)
 {
     if (folder[0] != '\0') {
@@ -594,6 +611,7 @@ static void prepare(void)
     REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
     (void)snprintf(folder, sizeof(folder), "%s", made);
     free(made);
+    (void)atexit(remove_folder);
     (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
     (void)snprintf(fixed_path, PATH_SIZE, "%s/messages", folder);
     fuzz_silence();

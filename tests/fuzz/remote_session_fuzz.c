@@ -221,6 +221,9 @@ static void fill_position(play *p, const fuzz_step *step, wr_position *position)
     note_count(p, position->received);
 }
 
+/* Versions of the protocol: ours, more than ours, and none of ours. */
+static const wr_protocol_range protocols[] = {{0, 0}, {1, 1}, {1, 99}, {50, 99}};
+
 static void fill_extension(play *p, const fuzz_step *step, wr_extension *extension)
 {
     static const uint32_t features[] = {0, 0, WR_FEATURE_ACKNOWLEDGE,
@@ -229,6 +232,9 @@ static void fill_extension(play *p, const fuzz_step *step, wr_extension *extensi
     extension->present = (step->kind & 3) != 0;
     bool small = (step->number & 0xc0) == 0xc0;
     extension->message_limit = extension->present && small ? 40 : 0;
+    if (extension->present) {
+        extension->protocol = protocols[step->kind >> 6];
+    }
     if (extension->features == 0) {
         p->lossy = true;
         return;
@@ -340,9 +346,12 @@ static void step_behave(play *p, const fuzz_step *step)
     fuzz_probe_module.behaviour = step->number & 63u;
 }
 
+/* A remote that leaves waits a second for a gateway that does not read; we have seldom so long. */
 static void step_attach_again(play *p, const fuzz_step *step)
 {
-    (void)step;
+    for (size_t i = 0; i < SLOTS && step->number != 255; i++) {
+        fuzz_peer_close(&p->messages[i]);
+    }
     detach(p);
     attach(p);
 }
@@ -465,6 +474,11 @@ static void serve_good_gateway(play *p)
     REQUIRE(fuzz_probe_module.state == FUZZ_PROBE_NONE);
 }
 
+static void remove_folder(void)
+{
+    wr_file_remove(folder);
+}
+
 static void prepare(void)
 {
     if (folder[0] != '\0') {
@@ -474,6 +488,7 @@ static void prepare(void)
     REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
     (void)snprintf(folder, sizeof(folder), "%s", made);
     free(made);
+    (void)atexit(remove_folder);
     (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
     (void)snprintf(message_paths[0], PATH_SIZE, "%s/m0", folder);
     (void)snprintf(message_paths[1], PATH_SIZE, "%s/m1", folder);

@@ -65,7 +65,7 @@ void fuzz_repair_message(uint8_t *data, size_t size, fuzz_fields *fields)
 /* One length for each entry type that has a fixed one. */
 static size_t entry_length(uint8_t type, size_t room, uint8_t said)
 {
-    static const size_t lengths[] = {0, 4, 4, 0, 4, 16, 16, 24};
+    static const size_t lengths[] = {0, 4, 4, 0, 4, 16, 16, 24, 4};
     size_t length = type < sizeof(lengths) / sizeof(lengths[0]) ? lengths[type] : 0;
     if (length == 0) {
         length = said; /* a text, or an entry that nobody knows */

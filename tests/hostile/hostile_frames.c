@@ -289,10 +289,6 @@ static uint64_t number_of(const char *text)
 static bool read_options(int argc, char **argv, options *out)
 {
     *out = (options){.frames = 10000, .controls = 1000, .seed = (unsigned int)time(NULL)};
-    if (getenv("WEIR_FAULTS_LONG") != NULL) {
-        out->frames = 10000000;
-        out->controls = 1000000;
-    }
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "-frames=", 8) == 0) {
             out->frames = number_of(argv[i]);

@@ -42,11 +42,11 @@ class Overrun(harness.WeirTest):
         gateway = self.start_staying()
         harness.wait_until(lambda: OVERRUN.search(gateway.err()), "the overrun is reported")
         self.wait_for_report(gateway, "module stay (native): running; redelivered 0, "
-                             "unacknowledged 0, overruns 1")
+                             "unacknowledged 0, restarts 0, hangs 0, overruns 1")
         self.let_go("stay.pipe")
         harness.wait_until(lambda: RETURN.search(gateway.err()), "the return is reported")
         self.wait_for_report(gateway, "overruns of native modules: 1")
-        self.assertIn("module blocking (native): running; redelivered 0, unacknowledged 0, "
+        self.assertIn("module blocking (native): running; redelivered 0, unacknowledged 0, restarts 0, hangs 0, "
                       "overruns 0", gateway.err())
         self.let_go("blocking.pipe")
         gateway.stop()

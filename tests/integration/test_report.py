@@ -32,7 +32,8 @@ class Report(harness.WeirTest):
         self.wait_for_report(gateway, f"accepted {2 * COUNT}, delivered {2 * COUNT}, dropped 0 (full) "
                              "+ 0 (closed), queued 0\n")
         gateway.wait_for("(limit 7, block)")
-        gateway.wait_for("module flood (native): running; redelivered 0, unacknowledged 0, overruns 0")
+        gateway.wait_for("module flood (native): running; redelivered 0, unacknowledged 0, "
+                         "restarts 0, hangs 0, overruns 0")
         said = gateway.err()
         self.assertRegex(said, WHOLE)
         self.assertRegex(said, ISOLATED)

@@ -13,6 +13,7 @@ import sys
 import unittest
 
 import harness
+import sp
 from harness import hello_world, launched, link, logger, native
 from users import NEEDS_ROOT, ONE, OTHER, UsersTest, as_user
 
@@ -348,6 +349,29 @@ class Launched(SandboxTest):
         self.wait_for_messages()
         gateway.stop()
         self.assertEqual(gateway.troubles(), [])
+
+    @NEEDS_ROOT
+    def test_link_to_anothers_socket_is_not_followed_to_the_other(self):
+        """A process of another user makes its socket's path lead to one of root's."""
+        with sp.Listener(self.path("victim")):
+            script = (f"ln -s {self.path('victim')} {self.path('echo_control')}; "
+                      "echo linked; exec sleep 1000")
+            gateway = self.echo_gateway("/bin/sh", ["-c", script], {"user": OTHER, "group": OTHER})
+            gateway.wait_for("[echo] linked")
+            gateway.wait_for("it belongs to user 0, not to its own")
+            gateway.stop()
+
+    def test_process_that_dies_comes_back_into_its_sandbox(self):
+        self.crashed = True  # it cannot remove its sockets
+        module = hello_world(isolation="process", restart={"backoff.ms": [1, 1]}, sandbox={})
+        gateway = self.start_gateway([logger(), module], [link("hello_world", "logger")])
+        self.wait_for_messages()
+        os.kill(gateway.launched_pids()["hello_world"], signal.SIGKILL)
+        gateway.wait_for("[hello_world] launched", 2)
+        self.wait_for_messages()
+        status = harness.read_text(f"/proc/{gateway.launched_pids()['hello_world']}/status")
+        self.assertIn("Seccomp:\t2", status)
+        gateway.stop()
 
     def test_interpreter_runs_under_the_filter(self):
         text = ("import socket, subprocess, sys, threading\n"

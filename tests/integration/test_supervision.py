@@ -52,7 +52,7 @@ class Supervision(harness.WeirTest):
         self.check_hang("deadlock")
 
     def test_stopped_process_is_found(self):
-        self.check_hang("stop", "signal 9")
+        self.check_hang("stop", "the process is stopped by a signal")
 
     def test_process_that_hangs_and_ignores_sigterm_is_killed(self):
         self.check_hang("ignore.term", "ignores SIGTERM; sending SIGKILL", "signal 9")

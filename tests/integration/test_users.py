@@ -34,8 +34,10 @@ class Users(UsersTest):
             self.environment = kept
 
     def test_remote_of_another_user_is_refused_with_its_number(self):
-        self.start_remote_of(ONE)
+        """Also by a gateway that has said already that it waits for one."""
         gateway = self.start_gateway([self.echo()])
+        gateway.wait_for("waiting for a remote module at 'control'")
+        self.start_remote_of(ONE)
         gateway.wait_for(f"it belongs to user {ONE}; only this user's processes, root's")
         self.assertNotIn("attached", gateway.err())
         gateway.stop()
@@ -68,7 +70,7 @@ class Users(UsersTest):
         """The control channel is root's; who listens at the message channel is somebody else."""
         with sp.Listener(self.path("control")) as listener:
             gateway = self.start_gateway(
-                [self.echo(**{"message.id": "messages", "timeout": 200})])
+                [self.echo(**{"message.id": "messages", "timeout": 3000})])
             with listener.accept() as control:
                 control.greet()
                 control.expect_control(sp.CREATE)
@@ -89,6 +91,7 @@ class Users(UsersTest):
 
     def test_gateway_that_the_remote_allows_is_served(self):
         self.start_remote_of(ONE, WEIR_ALLOW_USERS=f"0,{OTHER}")
+        harness.wait_until(lambda: self.mode_of("control") == 0o666, "the shared control socket")
         gateway = self.gateway_of(
             OTHER, [self.copied("hello_world", {"interval.ms": 10}),
                     self.echo(**{"allow.users": [ONE], "message.id": "messages"}),

@@ -28,12 +28,12 @@ def test_module(place, name, args=None):
             "loader": {"name": "native", "entrypoint": {"module.path": path}}}
 
 
-def gateway(place, source=None, **queue):
+def gateway(place, source=None, timeout=1000, **queue):
     """source -> an old remote -> logger."""
     source = source or native(place, "hello_world", {"interval.ms": 5})
     return place.start_gateway({
         "modules": [native(place, "logger", {"filename": "log.txt"}),
-                    outprocess("old", ARGS, **{"control.id": "control"}), source],
+                    outprocess("old", ARGS, timeout=timeout, **{"control.id": "control"}), source],
         "links": [{"source": source["name"], "sink": "old", "queue": queue},
                   {"source": "old", "sink": "logger"}]})
 
@@ -136,6 +136,28 @@ def binds_late(place):
             return busy
     remote, child = Late(place.folder), gateway(place)
     serve_messages(place, remote)
+    stop(place, child, remote)
+
+
+def creates_slowly(place):
+    """It takes longer than the gateway's timeout, and makes its module anew for every create, also one
+    that was sent again: the gateway waits until it has answered them all."""
+    class Slow(Remote):
+        def __init__(self, folder):
+            super().__init__(folder)
+            self.due = []
+
+        def on_create(self, image):
+            self.due.append((time.monotonic() + 0.25, image))
+
+        def poll(self):
+            if self.due and time.monotonic() >= self.due[0][0]:
+                super().on_create(self.due.pop(0)[1])
+                return True
+            return super().poll()
+    remote, child = Slow(place.folder), gateway(place, timeout=100)
+    serve_messages(place, remote, 50)
+    require(remote.started == 1, f"started {remote.started} times, expected 1")
     stop(place, child, remote)
 
 
@@ -269,7 +291,7 @@ def old_gateways_and_the_sample(place):
 
 TESTS = {test.__name__: test for test in (
     plain, trailing_bytes, answers_twice, closes_control_after_start, rebinds_messages, binds_late,
-    sends_no_properties, never_reads, polls_with_pauses, says_goodbye_and_comes_back,
+    creates_slowly, sends_no_properties, never_reads, polls_with_pauses, says_goodbye_and_comes_back,
     outlives_its_gateways, large_messages, old_gateways_and_weir_host, old_gateways_and_the_sample)}
 
 

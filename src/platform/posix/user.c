@@ -32,9 +32,8 @@ static int look_up_user(const query *what, char *buffer, size_t size, void *out,
     struct passwd entry;
     struct passwd *result = NULL;
     wr_user *user = out;
-    int number = what->name != NULL
-                     ? getpwnam_r(what->name, &entry, buffer, size, &result)
-                     : getpwuid_r((uid_t)what->id, &entry, buffer, size, &result);
+    int number = what->name != NULL ? getpwnam_r(what->name, &entry, buffer, size, &result)
+                                    : getpwuid_r((uid_t)what->id, &entry, buffer, size, &result);
     *found = result != NULL;
     if (*found) {
         *user = (wr_user){.id = entry.pw_uid, .group = entry.pw_gid, .has_group = true};

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * Publishes each message that it receives, until it comes to one whose content begins with a number
- * that is a multiple of 1000 and is not sent again: there it misbehaves as its args say, a JSON string:
- *   "loop"         computes for ever
- *   "deadlock"     waits for a lock that it holds
- *   "stop"         stops its own process (SIGSTOP)
- *   "ignore.term"  as deadlock, and ignores SIGTERM
- *   "crash"        writes to nowhere
- *   "exit"         ends its process with status 3
- *   "slow"         takes a while for each message, but goes on
+ * that is a multiple of 1000 and is not sent again: there it misbehaves as its args say, a JSON
+ * string: "loop"         computes for ever "deadlock"     waits for a lock that it holds "stop"
+ * stops its own process (SIGSTOP) "ignore.term"  as deadlock, and ignores SIGTERM "crash" writes to
+ * nowhere "exit"         ends its process with status 3 "slow"         takes a while for each
+ * message, but goes on
  */
 #define _GNU_SOURCE
 #include <pthread.h>
