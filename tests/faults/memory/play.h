@@ -23,7 +23,7 @@ typedef struct play_result {
     char text[256];
     char log[PLAY_TEXT_SIZE]; /* the first lines of the log */
     size_t log_size;
-    unsigned problems; /* errors and warnings that somebody was told */
+    _Atomic unsigned problems; /* errors and warnings that somebody was told */
 } play_result;
 
 typedef struct play_plan {
