@@ -115,7 +115,7 @@ static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t 
     }
     size_t taken = node->consumer->consume(node->self, msgs, count);
     assert(taken <= count && node->refused <= taken);
-    for (size_t i = 0; i < taken; i++) {
+    for (size_t i = 0; i < taken && !node->consumer->takes; i++) {
         weir_message_unref(msgs[i]);
     }
     wr_mailbox_count_delivered(&link->box, taken - node->refused);
@@ -250,8 +250,8 @@ static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
     if (done > 0 && node->consumer->drained != NULL) {
         node->consumer->drained(node->self, done);
     }
-    bool work = node->active_first != NULL || node->rest_count > 0 ||
-                atomic_load(&node->pending) != NULL;
+    bool work =
+        node->active_first != NULL || node->rest_count > 0 || atomic_load(&node->pending) != NULL;
     if (work && atomic_load(&node->congested) > 0) {
         /* Before the look below, as wr_node_uncongest looks at it after its change: one sees the
          * other. A node that has nothing to do, as most sources, is not woken. */

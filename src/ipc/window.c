@@ -4,6 +4,7 @@
  */
 #include "ipc/window.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define RING_START 64u
@@ -61,14 +62,49 @@ void wr_window_release(wr_window *window)
     }
 }
 
-weir_err wr_window_put(wr_window *window, weir_message *msg)
+/* Release a little, and have a place for one more. */
+static weir_err make_room(wr_window *window)
 {
     release_up_to(window, RELEASED_PER_PUT);
-    if (window->end - window->base == window->capacity) {
-        weir_err err = grow(window);
-        if (err != WEIR_OK) {
-            return err;
+    return window->end - window->base == window->capacity ? grow(window) : WEIR_OK;
+}
+
+static bool is_full(wr_window *window)
+{
+    if (wr_window_full(window)) {
+        wr_window_release(window);
+    }
+    return wr_window_full(window);
+}
+
+size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs, size_t count,
+                      uint64_t limit, weir_err *err)
+{
+    size_t taken = 0;
+    *err = WEIR_OK;
+    assert(window->next == window->end);
+    while (taken < count && image_size(msgs[taken]) <= limit && !is_full(window)) {
+        weir_message *msg = msgs[taken];
+        *err = make_room(window);
+        if (*err == WEIR_OK) {
+            *err = wr_channel_send(channel, msg);
         }
+        if (*err != WEIR_OK) {
+            break;
+        }
+        *place(window, window->end++) = msg;
+        window->bytes_waiting += image_size(msg);
+        wr_window_pass(window);
+        taken++;
+    }
+    return taken;
+}
+
+weir_err wr_window_put(wr_window *window, weir_message *msg)
+{
+    weir_err err = make_room(window);
+    if (err != WEIR_OK) {
+        return err;
     }
     *place(window, window->end++) = weir_message_ref(msg);
     window->bytes_waiting += image_size(msg);
@@ -113,7 +149,8 @@ void wr_window_drop(wr_window *window)
 
 bool wr_window_full(const wr_window *window)
 {
-    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES || window->bytes >= WR_WINDOW_BYTES;
+    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
+           window->bytes >= WR_WINDOW_BYTES;
 }
 
 uint64_t wr_window_waiting(const wr_window *window)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The messages of one direction of a session that the other side has not acknowledged: those that
- * were sent on the present connection, then those that wait to be sent. Messages are numbered from 0
- * on, from the session's start.
+ * were sent on the present connection, then those that wait to be sent. Messages are numbered from
+ * 0 on, from the session's start.
  *
  *     base <= acknowledged <= next <= end
  *         base..acknowledged: to be released; ..next: sent, kept until acknowledged; ..end: waiting
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/api.h"
+#include "ipc/channel.h"
 #include "weir/message.h"
 
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
@@ -31,16 +32,24 @@ typedef struct wr_window {
     uint64_t base;
     uint64_t next;
     uint64_t end;
-    uint64_t acknowledged; /* by the peer: what is below it is released by and by */
-    uint64_t sent;       /* the highest `next` ever: numbers below it may reach the peer twice */
-    uint64_t bytes;      /* of the images base..next */
+    uint64_t acknowledged;  /* by the peer: what is below it is released by and by */
+    uint64_t sent;          /* the highest `next` ever: numbers below it may reach the peer twice */
+    uint64_t bytes;         /* of the images base..next */
     uint64_t bytes_waiting; /* next..end */
-    bool keep;           /* this connection acknowledges */
+    bool keep;              /* this connection acknowledges */
 } wr_window;
 
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
+/*
+ * Append and send messages, while none waits: as many of the first of `count` as the window, the
+ * channel and `limit` (bytes of one image) allow; takes over the caller's references to those.
+ * Returns how many. `*err`: what the channel said to the next one (WEIR_OK: it was not asked), or
+ * MEMORY.
+ */
+WR_SHARED size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs,
+                                size_t count, uint64_t limit, weir_err *err);
 /* The next message to send, borrowed; NULL: none waits. */
 WR_SHARED weir_message *wr_window_peek(const wr_window *window);
 /* The next message was sent. */
@@ -51,9 +60,9 @@ WR_SHARED void wr_window_drop(wr_window *window);
 WR_SHARED bool wr_window_full(const wr_window *window);
 /* How many wait to be sent. */
 WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
-/* The peer has processed all below `count`. The messages are released later, by wr_window_release or
- * by the next that are put, on the thread that puts them: it has use for their memory.
- * Errors: PROTOCOL (more than was sent). */
+/* The peer has processed all below `count`. The messages are released later, by wr_window_release
+ * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
+ * PROTOCOL (more than was sent). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
 /* Release all that is acknowledged. */
 WR_SHARED void wr_window_release(wr_window *window);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the control loop can wait for: waitables, times, changes in a folder. The loop's thread only;
- * closing needs no waiting: after close the callback is not called again.
+ * What the control loop can wait for: waitables, times, changes in a folder. The loop's thread
+ * only; closing needs no waiting: after close the callback is not called again.
  */
 #ifndef WR_LOOP_WATCH_H
 #define WR_LOOP_WATCH_H
