@@ -2,20 +2,22 @@
 # The short names for what CMake and scripts/ do. `make help` lists them.
 
 PREFIX ?= /usr/local
-# For demo: stop after so many seconds. For fuzz: so many for each target.
+# For demo: stop after so many seconds. For faults and fuzz: so many for each scenario or target.
 SECONDS ?=
 JOBS ?= $(shell nproc)
 
-# The makes that CMake starts are none of this one's: they get their own options.
-unexport MAKEFLAGS MAKELEVEL
+# The makes that CMake starts are none of this one's: they get their own options, and need not say
+# which folder they are in.
+unexport MAKEFLAGS
+CMAKE = env -u MAKELEVEL cmake
 .NOTPARALLEL:
 
 .PHONY: all demo check bench faults fuzz install format check-format clean help
 
 all: ## build everything into build/ (the default)
 	@scripts/install-deps build
-	@cmake --preset release -DWEIR_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
-	@cmake --build --preset release -j $(JOBS)
+	@$(CMAKE) --preset release -DWEIR_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	@$(CMAKE) --build --preset release -j $(JOBS)
 
 demo: all ## build, then run the proxy sample until Ctrl-C, or for SECONDS=n
 	@scripts/demo "$(SECONDS)"
@@ -28,20 +30,22 @@ bench: ## measure against the limits and other libraries; results in bench/out/ 
 	@scripts/install-deps build bench
 	@bench/run.sh
 
-faults: ## the tests that break, kill and flood a running gateway
+faults: ## the tests that break, kill and flood a running gateway; each for SECONDS=n (a minute if not given)
 	@scripts/install-deps build check
-	@cmake --preset dev
-	@cmake --build --preset dev -j $(JOBS)
+	@$(CMAKE) --preset dev
+	@$(CMAKE) --build --preset dev -j $(JOBS)
 	@ctest --preset dev -L faults --no-tests=error
+	@WEIR_BUILD_DIR=build-dev python3 -B tests/faults/faults.py --long --seconds "$(or $(SECONDS),60)"
+	@build-dev/tests/hostile/hostile_frames "$(CURDIR)/build-dev" -frames=10000000 -controls=1000000
 
 fuzz: ## run each fuzz target for SECONDS=n (an hour if not given)
 	@scripts/install-deps build check
-	@cmake --preset fuzz
-	@cmake --build --preset fuzz -j $(JOBS)
+	@$(CMAKE) --preset fuzz
+	@$(CMAKE) --build --preset fuzz -j $(JOBS)
 	@scripts/fuzz "$(or $(SECONDS),3600)"
 
 install: all ## install below PREFIX (/usr/local), inside DESTDIR if that is set
-	@cmake --install build
+	@$(CMAKE) --install build
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 format: ## lay out the sources with clang-format

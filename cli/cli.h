@@ -33,7 +33,4 @@ int cli_usage_error(const cli_command *command, const char *format, ...) WEIR_PR
 /* A weir_problem_fn: one line on standard error. */
 void cli_print_problem(void *user, const char *text);
 
-/* Which of `words` may the user have meant? NULL: none is near. */
-const char *cli_suggest(const char *typed, const char *const *words, size_t count);
-
 #endif

@@ -26,6 +26,9 @@ const cli_command cli_host = {
         "                         \"entrypoint\": {\"module.path\": \"path/to/libmodule.so\"}},\n"
         "   \"module.args\": ...}\n"
         "\n"
+        "Gateways of this user and of root may connect, and of those users that\n"
+        "$WEIR_ALLOW_USERS names (names or ids, with commas between).\n"
+        "\n"
         "SIGINT or SIGTERM end it. Where the gateway launched it, it ends with the module.\n"
         "\n"
         "Exit status: 0 after a clean end, 1 on failure, 2 wrong usage.\n",

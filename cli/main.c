@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli.h"
 
 static int run_help(int argc, char **argv);
@@ -78,14 +79,13 @@ static const cli_command *find_command(const char *name)
 
 static int refuse_unknown(const char *name)
 {
-    const char *names[COMMAND_COUNT];
+    wr_suggestion near = wr_suggestion_for(name, strlen(name));
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        names[i] = commands[i]->name;
+        wr_suggestion_try(&near, commands[i]->name);
     }
     (void)fprintf(stderr, "weir: '%s' is not a command", name);
-    const char *meant = cli_suggest(name, names, COMMAND_COUNT);
-    if (meant != NULL) {
-        (void)fprintf(stderr, "; did you mean '%s'?", meant);
+    if (near.best != NULL) {
+        (void)fprintf(stderr, "; did you mean '%s'?", near.best);
     }
     (void)fprintf(stderr, "\n'weir help' lists the commands.\n");
     return CLI_USAGE;

@@ -22,6 +22,8 @@
 #include "weir/gateway.h"
 #include "weir/log.h"
 
+#define PROCESS_TEXT_SIZE 40
+
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
 /* Wrappers such as timeout(1) send one signal to the process and to its group, so that it arrives
@@ -75,14 +77,37 @@ static int parse_arguments(int argc, char **argv, arguments *out)
 /* ---- counters, on SIGUSR1 ----------------------------------------------------------------------
  */
 
+static void print_stats(weir_gateway *gateway)
+{
+    weir_stats stats = WEIR_STATS_INIT;
+    weir_gateway_stats(gateway, &stats);
+    (void)fprintf(
+        stderr, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " modules, %" PRIu64 " links\n",
+        stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules, stats.links);
+    (void)fprintf(
+        stderr,
+        "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64
+        ", dropped %" PRIu64 " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
+        stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed, stats.queued);
+    (void)fprintf(stderr,
+                  "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                  "; overruns of native modules: %" PRIu64 "\n",
+                  stats.redelivered, stats.unacknowledged, stats.overruns);
+}
+
+/* One call a line, so that lines of the log do not come in between. */
 static void print_module(void *user, const weir_module_info *info)
 {
     (void)user;
-    (void)fprintf(stderr, "module %s (%s): %s", info->name, info->loader, info->state);
+    char process[PROCESS_TEXT_SIZE] = "";
     if (info->pid != 0) {
-        (void)fprintf(stderr, ", process %" PRId64, info->pid);
+        (void)snprintf(process, sizeof(process), ", process %" PRId64, info->pid);
     }
-    (void)fputc('\n', stderr);
+    (void)fprintf(stderr,
+                  "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                  ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
+                  info->name, info->loader, info->state, process, info->redelivered,
+                  info->unacknowledged, info->restarts, info->hangs, info->overruns);
 }
 
 static void print_link(void *user, const weir_link_info *info)
@@ -90,17 +115,30 @@ static void print_link(void *user, const weir_link_info *info)
     (void)user;
     (void)fprintf(stderr,
                   "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
-                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
+                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 " (limit %" PRIu32 ", %s)\n",
                   info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
-                  info->dropped_closed, info->queued);
+                  info->dropped_closed, info->queued, info->limit, info->when_full);
 }
 
 static void on_report_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     weir_gateway *gateway = handle->data;
+    print_stats(gateway);
     weir_gateway_modules(gateway, print_module, NULL);
     weir_gateway_links(gateway, print_link, NULL);
+}
+
+/* ---- failed modules, on SIGHUP -----------------------------------------------------------------
+ */
+
+static void on_restart_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    weir_err err = weir_gateway_restart_module(handle->data, NULL);
+    if (err != WEIR_OK) {
+        (void)fprintf(stderr, "weir: cannot restart failed modules: %s\n", weir_err_text(err));
+    }
 }
 
 /* ---- running -----------------------------------------------------------------------------------
@@ -124,8 +162,26 @@ static void on_wake(uv_async_t *handle)
     uv_stop(handle->loop);
 }
 
+/* Signals that ask for something; they are served while the gateway runs. */
+static const struct {
+    int number;
+    uv_signal_cb serve;
+} served[] = {{SIGUSR1, on_report_signal}, {SIGHUP, on_restart_signal}};
+#define SIGNAL_COUNT (sizeof(served) / sizeof(served[0]))
+
+static void watch_signals(uv_signal_t signals[SIGNAL_COUNT])
+{
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        int failure = uv_signal_start(&signals[i], served[i].serve, served[i].number);
+        if (failure != 0) {
+            (void)fprintf(stderr, "weir: cannot watch signal %d: %s\n", served[i].number,
+                          uv_strerror(failure));
+        }
+    }
+}
+
 /* Serve `loop` until a stop signal, which may have come already. */
-static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t *report)
+static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t signals[SIGNAL_COUNT])
 {
     weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
     options.on_problem = cli_print_problem;
@@ -133,9 +189,13 @@ static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t *report)
     if (weir_gateway_create_from_file(path, &options, &gateway) != WEIR_OK) {
         return CLI_FAILURE;
     }
-    report->data = gateway;
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        signals[i].data = gateway;
+    }
     weir_err err = weir_gateway_start(gateway);
     if (err == WEIR_OK) {
+        (void)printf("%s: running; Ctrl-C stops it\n", path);
+        (void)fflush(stdout);
         (void)uv_run(loop, UV_RUN_DEFAULT);
         err = weir_gateway_stop(gateway);
     }
@@ -143,23 +203,21 @@ static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t *report)
     return err == WEIR_OK ? CLI_OK : CLI_FAILURE;
 }
 
-static int watch_signals_and_run(const char *path, uv_loop_t *loop)
+static int prepare_and_run(const char *path, uv_loop_t *loop)
 {
-    uv_signal_t report;
+    uv_signal_t signals[SIGNAL_COUNT];
     int failure = uv_async_init(loop, &wake, on_wake);
-    if (failure == 0) {
-        failure = uv_signal_init(loop, &report);
-    }
-    if (failure == 0) {
-        failure = uv_signal_start(&report, on_report_signal, SIGUSR1);
+    for (size_t i = 0; failure == 0 && i < SIGNAL_COUNT; i++) {
+        failure = uv_signal_init(loop, &signals[i]);
     }
     if (failure != 0) {
         (void)fprintf(stderr, "weir: cannot watch signals: %s\n", uv_strerror(failure));
         return CLI_FAILURE;
     }
+    watch_signals(signals);
     (void)signal(SIGINT, on_stop_signal);
     (void)signal(SIGTERM, on_stop_signal);
-    return run_gateway(path, loop, &report);
+    return run_gateway(path, loop, signals);
 }
 
 static int run(int argc, char **argv)
@@ -176,7 +234,7 @@ static int run(int argc, char **argv)
         (void)fprintf(stderr, "weir: %s\n", weir_err_text(WEIR_ERR_MEMORY));
         return CLI_FAILURE;
     }
-    return watch_signals_and_run(args.path, loop);
+    return prepare_and_run(args.path, loop);
 }
 
 const cli_command cli_run = {
@@ -185,8 +243,9 @@ const cli_command cli_run = {
     .summary = "run the gateway that FILE describes",
     .help =
         "Start the modules and links of FILE, and run until SIGINT or SIGTERM, which stop them in\n"
-        "order. A second signal ends the process at once. SIGUSR1 shows on standard error the\n"
-        "state of each module and the counters of each link.\n"
+        "order. A second signal ends the process at once. SIGUSR1 shows on standard error what\n"
+        "the gateway has counted as a whole, each module's state, and each link's counters.\n"
+        "SIGHUP starts the processes of failed modules again.\n"
         "\n"
         "  --log-level LEVEL  log no more than this: error, warn, info (default) or debug\n"
         "\n"

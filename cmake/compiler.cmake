@@ -24,8 +24,8 @@ if(WEIR_SANITIZE)
     # A library under test must not be unloaded before its reports are printed.
     add_compile_definitions(WEIR_SANITIZED=1)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-    add_compile_options(-fstack-protector-strong)
-    add_compile_definitions(_FORTIFY_SOURCE=2)
+    # Some systems' compilers define _FORTIFY_SOURCE themselves, and warn when it changes.
+    add_compile_options(-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
     # A message costs some twenty calls between files and a few looks at thread-local memory: make them
     # direct, or none. What is exported is not meant to be replaced by another library's.
     include(CheckCCompilerFlag)

@@ -35,7 +35,7 @@ typedef struct weir_host weir_host;
 
 typedef struct weir_module_api {
     uint32_t abi_version;    /**< WEIR_MODULE_ABI */
-    uint32_t size;           /**< sizeof(weir_module_api): the table can grow */
+    uint32_t size;           /**< sizeof(weir_module_api): the table can grow at its end */
     const char *name;        /**< of the kind of module, such as "logger" */
     const char *summary;     /**< one line for people */
     uint32_t flags;          /**< WEIR_MODULE_... */
@@ -89,7 +89,8 @@ WEIR_API const weir_module_api *weir_module(void);
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_publish(weir_host *host, weir_message *msg);
 
-/** As weir_publish, but returns WEIR_ERR_FULL, with no sink served, where that would wait. */
+/** As weir_publish, but returns WEIR_ERR_FULL, with no sink served, where that would wait: never
+ *  inside receive. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_try_publish(weir_host *host, weir_message *msg);
 
 /** Say why create or start failed; returns `err`, so that a module can write
@@ -102,7 +103,8 @@ WEIR_API weir_err weir_fail(weir_host *host, weir_err err, const char *format, .
 WEIR_API void weir_log(weir_host *host, weir_log_level level, const char *format, ...)
     WEIR_PRINTF(3, 4);
 
-/** The module's name in the configuration; in a remote process, its control id. Borrowed. */
+/** The module's name in the configuration; in a process that the gateway did not start with
+ *  "isolation", its control id. Borrowed. */
 WEIR_API const char *weir_host_name(const weir_host *host);
 
 #ifdef __cplusplus

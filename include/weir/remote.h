@@ -25,6 +25,9 @@ typedef struct weir_remote weir_remote;
 /** In the environment of a process that the gateway launched: its control id. */
 #define WEIR_ENV_CONTROL_ID "WEIR_CONTROL_ID"
 
+/** In the environment, for weir_remote_main: users to allow, names or ids with commas between. */
+#define WEIR_ENV_ALLOW_USERS "WEIR_ALLOW_USERS"
+
 /**
  * Bind the control channel `control_id` (a path, relative to the working directory unless
  * absolute; at most 107 bytes) and wait there for a gateway. Returns at once; nothing runs before
@@ -35,6 +38,16 @@ typedef struct weir_remote weir_remote;
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_remote_attach(const weir_module_api *api,
                                                      const char *control_id, weir_remote **out);
+
+/**
+ * Let a gateway of this user connect, too: a name, or a number in digits; at most 64. Without this
+ * only gateways of this process's own user and of root may. It also opens the access rights of the
+ * remote's sockets to all users (0666): who else connects is refused by what the system says of its
+ * user. Call it after attach, before run, start or poll.
+ * Errors: NOT_FOUND (no such user), FULL, STATE (it runs), INVALID, DENIED, IO, MEMORY. The reason
+ * is logged.
+ */
+WEIR_API WEIR_MUST_CHECK weir_err weir_remote_allow_user(weir_remote *remote, const char *user);
 
 /**
  * Serve the gateway on this thread until it destroys the module.
@@ -73,7 +86,8 @@ WEIR_API bool weir_remote_launched(const weir_remote *remote);
 /**
  * A whole main function: `return weir_remote_main(&api, argc, argv);`
  * Takes the control id from argv[1], or from WEIR_CONTROL_ID; runs until SIGINT or SIGTERM, and,
- * where the gateway launched the process, until the gateway destroys the module.
+ * where the gateway launched the process, until the gateway destroys the module. Users named in
+ * WEIR_ALLOW_USERS may connect (weir_remote_allow_user).
  * Returns the exit status: 0 after a clean stop, 1 on failure, 2 on wrong usage.
  */
 WEIR_API int weir_remote_main(const weir_module_api *api, int argc, char **argv);

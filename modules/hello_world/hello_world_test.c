@@ -15,7 +15,6 @@
 
 #include "fake_host.h"
 
-
 static const char a_day[] = "{\"interval.ms\": 86400000}";
 
 typedef struct fixture {

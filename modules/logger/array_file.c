@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/file.h"
+
 #define FILE_MODE 0640 /* messages may be confidential: not for everybody */
 #define CHUNK_SIZE 32768u
 #define OPENING "[\n]"
@@ -230,7 +232,7 @@ static weir_err scan_and_repair(array_file *file)
     }
     bool complete = scan.at == file->size;
     bool begun = array_scan_begun(&scan);
-    if (!complete && (!begun || !is_zero_from(file, scan.at))) {
+    if (!complete && !is_zero_from(file, scan.at)) {
         return refuse(file, &scan);
     }
     if (!begun) {
@@ -257,52 +259,6 @@ static weir_err check(array_file *file)
     return ends_as_written(file) ? WEIR_OK : scan_and_repair(file);
 }
 
-/* ---- one writer for each file ------------------------------------------------------------------
- */
-
-static uv_once_t open_files_once = UV_ONCE_INIT;
-static uv_mutex_t open_files_lock; /* guards open_files */
-static bool open_files_usable;
-static array_file *open_files;
-
-static void init_open_files(void)
-{
-    open_files_usable = uv_mutex_init(&open_files_lock) == 0;
-}
-
-static weir_err claim(array_file *file)
-{
-    uv_once(&open_files_once, init_open_files);
-    if (!open_files_usable) {
-        return fail(file, WEIR_ERR_MEMORY, "out of memory");
-    }
-    uv_mutex_lock(&open_files_lock);
-    array_file *other = open_files;
-    while (other != NULL && (other->device != file->device || other->inode != file->inode)) {
-        other = other->next_open;
-    }
-    if (other == NULL) {
-        file->next_open = open_files;
-        open_files = file;
-    }
-    uv_mutex_unlock(&open_files_lock);
-    if (other != NULL) {
-        return fail(file, WEIR_ERR_IN_USE, "%s is being written by another logger", file->path);
-    }
-    return WEIR_OK;
-}
-
-static void disclaim(array_file *file)
-{
-    uv_mutex_lock(&open_files_lock);
-    array_file **link = &open_files;
-    while (*link != file) {
-        link = &(*link)->next_open;
-    }
-    *link = file->next_open;
-    uv_mutex_unlock(&open_files_lock);
-}
-
 /* ---- life --------------------------------------------------------------------------------------
  */
 
@@ -316,18 +272,10 @@ static weir_err claim_regular_file(array_file *file)
     if ((stat.st_mode & S_IFMT) != S_IFREG) {
         return fail(file, WEIR_ERR_INVALID, "%s is not a regular file", file->path);
     }
-    file->device = stat.st_dev;
-    file->inode = stat.st_ino;
-    return claim(file);
-}
-
-static void release(array_file *file)
-{
-    uv_fs_t request;
-    uv_fs_close(NULL, &request, file->handle, NULL);
-    (void)finish(&request);
-    free(file->path);
-    file->path = NULL;
+    if (wr_file_lock(file->handle) == WEIR_ERR_IN_USE) {
+        return fail(file, WEIR_ERR_IN_USE, "%s is being written by another logger", file->path);
+    }
+    return WEIR_OK; /* a file system without locks is no reason to log nothing */
 }
 
 static weir_err open_handle(array_file *file, const char *path)
@@ -358,11 +306,9 @@ weir_err array_file_open(array_file *file, const char *path)
         return err;
     }
     err = claim_regular_file(file);
-    if (err != WEIR_OK) {
-        release(file);
-        return err;
+    if (err == WEIR_OK) {
+        err = check(file);
     }
-    err = check(file);
     if (err != WEIR_OK) {
         array_file_close(file);
     }
@@ -418,6 +364,9 @@ void array_file_close(array_file *file)
     if (file->path == NULL) {
         return;
     }
-    disclaim(file);
-    release(file);
+    uv_fs_t request;
+    uv_fs_close(NULL, &request, file->handle, NULL);
+    (void)finish(&request);
+    free(file->path);
+    file->path = NULL;
 }

@@ -24,22 +24,20 @@
 typedef struct array_file {
     char *path; /* NULL: not open */
     uv_file handle;
-    uint64_t device, inode;           /* which file it is, whatever its name */
     uint64_t size;                    /* as of our last look or write */
     uint64_t end;                     /* just past the last entry: here the closing "\n]" stands */
     bool empty;                       /* no entry yet */
     bool torn;                        /* a write failed, and so did closing the array after it */
     char reason[ARRAY_FILE_TEXT_MAX]; /* of the latest failure, with the path */
     char notice[ARRAY_FILE_TEXT_MAX]; /* what was repaired; "" if nothing. The user clears it. */
-    struct array_file *next_open;
 } array_file;
 
 /*
  * Open or create, check, and repair if need be. On failure there is nothing to close, and `reason`
  * is filled. A file whose tail is as append leaves it is not read any further, so that its size
  * does not matter; any other is read from its start, piece by piece.
- * Errors: INVALID (a folder or device, or not an array of objects), IN_USE (open in this process
- * already), NOT_FOUND, DENIED, MEMORY, IO.
+ * Errors: INVALID (a folder or device, or not an array of objects), IN_USE (somebody has it open as
+ * an array_file), NOT_FOUND, DENIED, MEMORY, IO.
  */
 WEIR_MUST_CHECK weir_err array_file_open(array_file *file, const char *path);
 

@@ -215,6 +215,16 @@ static void zeros_after_a_loss_of_power_are_cut(void **state)
     free(image);
 }
 
+static void a_file_of_zeros_is_begun_again(void **state)
+{
+    test_folder *folder = *state;
+    static const char zeros[100000];
+    file_put(folder->file, zeros, sizeof(zeros));
+    assert_opens_with(folder->file, 0);
+    file_put(folder->file, zeros, 1);
+    assert_opens_with(folder->file, 0);
+}
+
 static void the_repair_is_told(void **state)
 {
     static const struct {
@@ -347,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_append_that_stopped_at_any_byte_is_repaired, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(zeros_after_a_loss_of_power_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_zeros_is_begun_again, setup, teardown),
         cmocka_unit_test_setup_teardown(the_repair_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clean_tail_saves_reading_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(entries_longer_than_a_chunk_are_scanned, setup, teardown),

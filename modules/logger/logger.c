@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "array_file.h"
+#include "base/utf8.h"
 #include "weir/module.h"
 
 /* A batch is written when its text is at least this long, and its memory given back when longer
@@ -111,55 +112,24 @@ static bool add_base64(batch *to, const unsigned char *data, size_t size)
 /* ---- properties: text from a peer need not be UTF-8, JSON must be -------------------------------
  */
 
-/* Bytes of the character that begins at `at`; 0: that is no UTF-8 (RFC 3629). The text's NUL is no
- * character, and so ends each sequence. */
-static size_t utf8_length(const unsigned char *at)
-{
-    static const struct {
-        unsigned char first, last;     /* of the first byte */
-        unsigned char lowest, highest; /* of the second */
-        size_t length;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    size_t form = 0;
-    while (form < sizeof(forms) / sizeof(forms[0]) &&
-           (at[0] < forms[form].first || at[0] > forms[form].last)) {
-        form++;
-    }
-    if (form == sizeof(forms) / sizeof(forms[0]) || at[1] < forms[form].lowest ||
-        at[1] > forms[form].highest) {
-        return 0;
-    }
-    for (size_t i = 2; i < forms[form].length; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return forms[form].length;
-}
-
 /* As a JSON string, with U+FFFD for each byte that is no UTF-8. */
 static json_t *mended_string(const char *text)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     const size_t replacement_size = sizeof(replacement) - 1;
-    char *mended = malloc(strlen(text) * replacement_size + 1);
+    size_t left = strlen(text);
+    char *mended = malloc(left * replacement_size + 1);
     if (mended == NULL) {
         return NULL;
     }
     size_t size = 0;
-    while (*text != '\0') {
-        size_t length = utf8_length((const unsigned char *)text);
+    while (left > 0) {
+        size_t length = wr_utf8_character(text, left);
         memcpy(mended + size, length > 0 ? text : replacement,
                length > 0 ? length : replacement_size);
         size += length > 0 ? length : replacement_size;
         text += length > 0 ? length : 1;
+        left -= length > 0 ? length : 1;
     }
     json_t *json = json_stringn(mended, size);
     free(mended);

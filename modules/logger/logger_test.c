@@ -18,7 +18,6 @@
 #include "fake_host.h"
 #include "test_folder.h"
 
-
 typedef struct fixture {
     fake_host host;
     test_folder folder;

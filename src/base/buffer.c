@@ -15,8 +15,28 @@
 
 void wr_buffer_deinit(wr_buffer *buffer)
 {
-    free(buffer->data);
+    if (!buffer->lent) {
+        free(buffer->data);
+    }
     *buffer = (wr_buffer)WR_BUFFER_INIT;
+}
+
+/* Memory of its own, of a larger capacity. */
+static bool grow(wr_buffer *buffer, size_t capacity)
+{
+    char *data = realloc(buffer->lent ? NULL : buffer->data, capacity);
+    if (data == NULL) {
+        buffer->failed = true;
+        return false;
+    }
+    if (buffer->lent) {
+        memcpy(data, buffer->data, buffer->size);
+        data[buffer->size] = '\0';
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+    buffer->lent = false;
+    return true;
 }
 
 /* Make room for `more` bytes and a NUL. False, and `failed`, where that is impossible. */
@@ -36,14 +56,7 @@ static bool reserve(wr_buffer *buffer, size_t more)
     while (capacity <= buffer->size + more) {
         capacity *= 2;
     }
-    char *data = realloc(buffer->data, capacity);
-    if (data == NULL) {
-        buffer->failed = true;
-        return false;
-    }
-    buffer->data = data;
-    buffer->capacity = capacity;
-    return true;
+    return grow(buffer, capacity);
 }
 
 void wr_buffer_append(wr_buffer *buffer, const void *data, size_t size)
@@ -106,6 +119,9 @@ void wr_buffer_clear(wr_buffer *buffer)
 char *wr_buffer_take(wr_buffer *buffer)
 {
     wr_buffer_append(buffer, "", 0);
+    if (buffer->lent) {
+        (void)grow(buffer, buffer->size + 1);
+    }
     char *text = NULL;
     if (!buffer->failed) {
         text = buffer->data;

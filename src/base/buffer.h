@@ -19,9 +19,18 @@ typedef struct wr_buffer {
     size_t size;
     size_t capacity;
     bool failed; /* out of memory, or over a limit */
+    bool lent;   /* data is not the buffer's */
 } wr_buffer;
 
-#define WR_BUFFER_INIT {NULL, 0, 0, false}
+#define WR_BUFFER_INIT                                                                             \
+    {                                                                                              \
+        NULL, 0, 0, false, false                                                                   \
+    }
+/* Begins with the caller's array of char, which lives longer: what fits there needs no memory. */
+#define WR_BUFFER_ON(array)                                                                        \
+    {                                                                                              \
+        (array), 0, sizeof(array), false, true                                                     \
+    }
 
 WR_SHARED void wr_buffer_deinit(wr_buffer *buffer);
 WR_SHARED void wr_buffer_append(wr_buffer *buffer, const void *data, size_t size);
@@ -32,7 +41,8 @@ WR_SHARED void wr_buffer_append_u8(wr_buffer *buffer, uint8_t value);
 WR_SHARED void wr_buffer_append_u32(wr_buffer *buffer, uint32_t value);
 /* Remove everything, forget a failure, keep the memory. */
 WR_SHARED void wr_buffer_clear(wr_buffer *buffer);
-/* The text (never NULL: "" when empty); the caller frees it. NULL when failed. Empties the buffer. */
+/* The text (never NULL: "" when empty); the caller frees it. NULL when failed. Empties the buffer.
+ */
 WR_SHARED char *wr_buffer_take(wr_buffer *buffer);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * How the code inside writes to the log (public part: weir/log.h). Control characters in the text
- * are shown as \xNN, so that one event is one line.
+ * How the code inside writes to the log (public part: weir/log.h). Control characters in the text,
+ * and bytes that are no UTF-8, are shown as \xNN: one event is one line, and does nothing to a
+ * terminal.
  */
 #ifndef WR_BASE_LOG_H
 #define WR_BASE_LOG_H

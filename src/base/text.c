@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define DOTS "..."
+#define HEX_SIZE 4u /* of \xNN */
 
 /* `out` holds `length` bytes of a longer text, `length` < size. */
 static void end_in_dots(char *out, size_t size, size_t length)
@@ -37,41 +40,46 @@ void wr_text_formatv(char *out, size_t size, const char *format, va_list args)
     }
 }
 
-/* How many bytes of a control character stand at `at`: one, two (U+0080 to U+009F), or none. */
-static size_t control_length(const unsigned char *at)
+/* U+0000 to U+001F, U+007F to U+009F. */
+static bool is_control(const char *character)
 {
-    if (at[0] < 0x20 || at[0] == 0x7F) {
-        return 1;
+    unsigned char first = (unsigned char)character[0];
+    return first < 0x20 || first == 0x7F || (first == 0xC2 && (unsigned char)character[1] < 0xA0);
+}
+
+/* `count` bytes as \xNN. */
+static void put_hex(char *out, const char *from, size_t count)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < count; i++) {
+        unsigned char byte = (unsigned char)from[i];
+        const char shown[HEX_SIZE] = {'\\', 'x', digits[byte >> 4], digits[byte & 0x0F]};
+        memcpy(out + i * HEX_SIZE, shown, HEX_SIZE);
     }
-    bool upper = at[0] == 0xC2 && at[1] >= 0x80 && at[1] <= 0x9F;
-    return upper ? 2 : 0;
 }
 
 void wr_text_escape(char *out, size_t size, const char *text)
 {
     assert(size >= sizeof(DOTS));
-    static const char digits[] = "0123456789ABCDEF";
-    const unsigned char *from = (const unsigned char *)text;
-    size_t controls = 0;
     size_t used = 0;
-    for (; *from != '\0'; from++) {
-        if (controls == 0) {
-            controls = control_length(from);
-        }
-        size_t need = controls > 0 ? 4 : 1;
+    for (size_t left = strlen(text); left > 0;) {
+        size_t length = wr_utf8_character(text, left);
+        bool plain = length > 0 && !is_control(text);
+        length = length > 0 ? length : 1;
+        size_t need = plain ? length : length * HEX_SIZE;
         if (used + need >= size) {
             out[used] = '\0';
             end_in_dots(out, size, used);
             return;
         }
-        if (controls > 0) {
-            const char shown[4] = {'\\', 'x', digits[*from >> 4], digits[*from & 0x0F]};
-            memcpy(out + used, shown, sizeof(shown));
-            controls--;
+        if (plain) {
+            memcpy(out + used, text, length);
         } else {
-            out[used] = (char)*from;
+            put_hex(out + used, text, length);
         }
         used += need;
+        text += length;
+        left -= length;
     }
     out[used] = '\0';
 }

@@ -14,8 +14,8 @@
 WR_SHARED void wr_text_formatv(char *out, size_t size, const char *format, va_list args)
     WEIR_PRINTF(3, 0);
 
-/* Copy `text` into `size` (at least 4) bytes with each byte of a control character shown as \xNN.
- */
+/* Copy `text` into `size` (at least 4) bytes with each byte of a control character, and each that
+ * is no UTF-8, shown as \xNN. */
 WR_SHARED void wr_text_escape(char *out, size_t size, const char *text);
 
 /* A copy on the heap, the caller's to free. NULL: out of memory, or `text` is NULL. */

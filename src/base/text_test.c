@@ -51,6 +51,14 @@ static void control_characters_are_shown(void **state)
     assert_string_equal(out, "a\\x0A\\x1B[1m\\x7F\\xC2\\x9B\xC3\xA4");
 }
 
+static void bytes_that_are_no_utf8_are_shown(void **state)
+{
+    (void)state;
+    char out[64];
+    wr_text_escape(out, sizeof(out), "\x9B\xC3\xA4\xC3z\xE2\x82\xACz\xE2\x82");
+    assert_string_equal(out, "\\x9B\xC3\xA4\\xC3z\xE2\x82\xACz\\xE2\\x82");
+}
+
 static void escaped_text_that_just_fits_is_whole(void **state)
 {
     (void)state;
@@ -80,6 +88,7 @@ int main(void)
         cmocka_unit_test(longer_text_is_cut_and_ends_in_dots),
         cmocka_unit_test(the_cut_splits_no_character),
         cmocka_unit_test(control_characters_are_shown),
+        cmocka_unit_test(bytes_that_are_no_utf8_are_shown),
         cmocka_unit_test(escaped_text_that_just_fits_is_whole),
         cmocka_unit_test(escaped_text_over_the_limit_ends_in_dots),
     };

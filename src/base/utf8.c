@@ -30,9 +30,9 @@ static const sequence *sequence_of(uint8_t first)
     return NULL;
 }
 
-/* The length of the well-formed character at `at`, of which `left` bytes are there; 0: none. */
-static size_t character_length(const uint8_t *at, size_t left)
+size_t wr_utf8_character(const char *text, size_t left)
 {
+    const uint8_t *at = (const uint8_t *)text;
     const sequence *seq = sequence_of(at[0]);
     if (seq == NULL || seq->length > left) {
         return 0;
@@ -50,10 +50,9 @@ static size_t character_length(const uint8_t *at, size_t left)
 
 bool wr_utf8_valid(const char *text, size_t size)
 {
-    const uint8_t *bytes = (const uint8_t *)text;
     size_t at = 0;
     while (at < size) {
-        size_t length = character_length(bytes + at, size - at);
+        size_t length = wr_utf8_character(text + at, size - at);
         if (length == 0) {
             return false;
         }

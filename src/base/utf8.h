@@ -12,4 +12,8 @@
 
 WR_SHARED bool wr_utf8_valid(const char *text, size_t size);
 
+/* Bytes of the character that begins at `text`, of which `left` (at least 1) bytes are there; 0:
+ * what stands there is no UTF-8. */
+WR_SHARED size_t wr_utf8_character(const char *text, size_t left);
+
 #endif

@@ -4,6 +4,8 @@
  *
  * The mutex guards the list and every replacement of a node's links out. A link has one reference
  * from the list and one from its source's fanout, and is in both or in neither.
+ *
+ * Adding takes the memory that removing and closing will need, so that these cannot fail.
  */
 #include "broker/broker.h"
 
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "broker/order.h"
+#include "broker/totals.h"
 
 struct wr_broker {
     wr_executor *pool;
@@ -18,7 +21,16 @@ struct wr_broker {
     wr_link **links;
     size_t count;
     size_t capacity;
+    wr_link **spare;  /* as many places, for who waits for a node; NULL: somebody does */
+    wr_totals totals; /* of removed links; has a lock of its own */
 };
+
+/* Some links, one reference each. */
+typedef struct link_list {
+    wr_link **links;
+    size_t count;
+    size_t capacity;
+} link_list;
 
 weir_err wr_broker_create(unsigned threads, wr_broker **out)
 {
@@ -27,6 +39,7 @@ weir_err wr_broker_create(unsigned threads, wr_broker **out)
         return WEIR_ERR_MEMORY;
     }
     wr_mutex_init(&broker->lock);
+    wr_totals_init(&broker->totals);
     weir_err err =
         wr_executor_create(threads == 0 ? wr_thread_cores() : threads, "weir-pool", &broker->pool);
     if (err != WEIR_OK) {
@@ -57,6 +70,8 @@ void wr_broker_destroy(wr_broker *broker, bool stuck)
         wr_link_unref(broker->links[i]);
     }
     free(broker->links);
+    free(broker->spare);
+    wr_totals_deinit(&broker->totals);
     wr_mutex_deinit(&broker->lock);
     free(broker);
 }
@@ -76,11 +91,11 @@ static size_t find_link(const wr_broker *broker, const wr_node *source, const wr
     return broker->count;
 }
 
-/* A copy of the links out with room for `extra` more. */
-static wr_fanout *fanout_copy(const wr_fanout *from, size_t extra)
+/* A copy of the links out with room for one more. */
+static wr_fanout *fanout_copy(const wr_fanout *from)
 {
     size_t count = from == NULL ? 0 : from->count;
-    wr_fanout *copy = malloc(sizeof(*copy) + (count + extra) * sizeof(copy->links[0]));
+    wr_fanout *copy = malloc(sizeof(*copy) + (count + 1) * sizeof(copy->links[0]));
     if (copy == NULL) {
         return NULL;
     }
@@ -97,10 +112,14 @@ static weir_err reserve_link(wr_broker *broker)
         return WEIR_OK;
     }
     size_t capacity = broker->capacity == 0 ? 16 : 2 * broker->capacity;
-    wr_link **links = realloc(broker->links, capacity * sizeof(wr_link *));
+    wr_link **spare = malloc(capacity * sizeof(wr_link *));
+    wr_link **links = spare == NULL ? NULL : realloc(broker->links, capacity * sizeof(wr_link *));
     if (links == NULL) {
+        free(spare);
         return WEIR_ERR_MEMORY;
     }
+    free(broker->spare);
+    broker->spare = spare;
     broker->links = links;
     broker->capacity = capacity;
     return WEIR_OK;
@@ -115,20 +134,23 @@ static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_q
             return WEIR_ERR_EXISTS;
         }
     }
-    wr_fanout *out = fanout_copy(old, 1);
-    if (out == NULL || reserve_link(broker) != WEIR_OK) {
-        free(out);
-        return WEIR_ERR_MEMORY;
+    wr_fanout *out = fanout_copy(old);
+    wr_fanout *spare = fanout_copy(old);
+    wr_link *link = NULL;
+    weir_err err = out == NULL || spare == NULL ? WEIR_ERR_MEMORY : reserve_link(broker);
+    if (err == WEIR_OK) {
+        err = wr_link_create(source, sink, config, &link);
     }
-    wr_link *link;
-    weir_err err = wr_link_create(source, sink, config, &link);
     if (err != WEIR_OK) {
         free(out);
+        free(spare);
         return err;
     }
     out->links[out->count++] = wr_link_ref(link);
     broker->links[broker->count++] = link;
     free(wr_node_swap_out(source, out));
+    free(source->spare_out);
+    source->spare_out = spare;
     return WEIR_OK;
 }
 
@@ -141,120 +163,126 @@ weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_qu
 }
 
 /* Under the lock: take the link at `index` out of its source and of the list. */
-static weir_err remove_link(wr_broker *broker, size_t index)
+static void remove_link(wr_broker *broker, size_t index)
 {
     wr_link *link = broker->links[index];
-    wr_fanout *out = fanout_copy(atomic_load(&link->source->out), 0);
-    if (out == NULL) {
-        return WEIR_ERR_MEMORY;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++) {
-        if (out->links[i] != link) {
-            out->links[kept++] = out->links[i];
+    const wr_fanout *old = atomic_load(&link->source->out);
+    wr_fanout *out = link->source->spare_out;
+    out->count = 0;
+    for (size_t i = 0; i < old->count; i++) {
+        if (old->links[i] != link) {
+            out->links[out->count++] = old->links[i];
         }
     }
-    out->count = kept;
-    free(wr_node_swap_out(link->source, out));
+    link->source->spare_out = wr_node_swap_out(link->source, out);
     wr_link_unref(link); /* the fanout's reference: no publisher is left that could use it */
     broker->count--;
     memmove(&broker->links[index], &broker->links[index + 1],
             (broker->count - index) * sizeof(wr_link *));
+    wr_totals_leave(&broker->totals, link);
     wr_link_close(link);
     wr_node_sweep(link->sink);
     wr_link_unref(link);
-    return WEIR_OK;
 }
 
 weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink)
 {
     wr_mutex_lock(&broker->lock);
     size_t index = find_link(broker, source, sink);
-    weir_err err = index == broker->count ? WEIR_ERR_NOT_FOUND : remove_link(broker, index);
+    bool found = index < broker->count;
+    if (found) {
+        remove_link(broker, index);
+    }
     wr_mutex_unlock(&broker->lock);
-    return err;
+    return found ? WEIR_OK : WEIR_ERR_NOT_FOUND;
 }
 
-/* The links into a node, one reference each; the caller gives them to put_links. Errors: MEMORY. */
-static weir_err get_links_in(wr_broker *broker, const wr_node *node, wr_link ***out, size_t *count)
+/* The links into a node; the caller gives them to put_links. There is memory for one caller, and a
+ * second one at the same time takes its own. Errors: MEMORY. */
+static weir_err get_links_in(wr_broker *broker, const wr_node *node, link_list *in)
 {
     wr_mutex_lock(&broker->lock);
-    wr_link **in = malloc((broker->count + 1) * sizeof(wr_link *));
-    *count = 0;
-    for (size_t i = 0; in != NULL && i < broker->count; i++) {
+    *in = (link_list){.links = broker->spare, .capacity = broker->capacity};
+    broker->spare = NULL;
+    if (in->links == NULL && broker->count > 0) {
+        in->links = malloc(broker->capacity * sizeof(wr_link *));
+    }
+    bool failed = in->links == NULL && broker->count > 0;
+    for (size_t i = 0; !failed && i < broker->count; i++) {
         if (broker->links[i]->sink == node) {
-            in[(*count)++] = wr_link_ref(broker->links[i]);
+            in->links[in->count++] = wr_link_ref(broker->links[i]);
         }
     }
     wr_mutex_unlock(&broker->lock);
-    *out = in;
-    return in == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
+    return failed ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
-static void put_links(wr_link **links, size_t count)
+static void put_links(wr_broker *broker, link_list *list)
 {
-    for (size_t i = 0; i < count; i++) {
-        wr_link_unref(links[i]);
+    for (size_t i = 0; i < list->count; i++) {
+        wr_link_unref(list->links[i]);
     }
-    free(links);
+    wr_mutex_lock(&broker->lock);
+    if (broker->spare == NULL && list->capacity == broker->capacity) {
+        broker->spare = list->links;
+        list->links = NULL;
+    }
+    wr_mutex_unlock(&broker->lock);
+    free(list->links);
 }
 
 bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns)
 {
-    wr_link **in;
-    size_t count;
-    if (get_links_in(broker, node, &in, &count) != WEIR_OK) {
+    link_list in;
+    if (get_links_in(broker, node, &in) != WEIR_OK) {
         return false;
     }
-    bool drained = wr_node_wait_drained(node, in, count, deadline_ns);
-    put_links(in, count);
+    bool drained = wr_node_wait_drained(node, in.links, in.count, deadline_ns);
+    put_links(broker, &in);
     return drained;
 }
 
 /* Drop what a closed node has, once nobody is left who saw its links open. */
-static uint64_t give_up(wr_broker *broker, wr_node *node, wr_link *const *in, size_t count)
+static uint64_t give_up(wr_broker *broker, wr_node *node, const link_list *in)
 {
     wr_mutex_lock(&broker->lock);
-    for (size_t i = 0; i < count; i++) {
-        wr_node_wait_publishers(in[i]->source);
+    for (size_t i = 0; i < in->count; i++) {
+        wr_node_wait_publishers(in->links[i]->source);
     }
     wr_mutex_unlock(&broker->lock);
     uint64_t dropped = wr_node_give_up(node);
-    for (size_t i = 0; i < count; i++) {
-        dropped += wr_mailbox_purge(&in[i]->box);
+    for (size_t i = 0; i < in->count; i++) {
+        dropped += wr_mailbox_purge(&in->links[i]->box);
     }
     return dropped;
 }
 
 weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns, uint64_t *dropped)
 {
-    wr_link **in;
-    size_t count;
-    weir_err err = get_links_in(broker, node, &in, &count);
+    link_list in;
+    weir_err err = get_links_in(broker, node, &in);
     if (err != WEIR_OK) {
         return err;
     }
-    for (size_t i = 0; i < count; i++) {
-        wr_link_close(in[i]);
+    for (size_t i = 0; i < in.count; i++) {
+        wr_link_close(in.links[i]);
     }
     err = wr_node_close(node, deadline_ns);
-    *dropped = err == WEIR_OK ? give_up(broker, node, in, count) : 0;
-    put_links(in, count);
+    *dropped = err == WEIR_OK ? give_up(broker, node, &in) : 0;
+    put_links(broker, &in);
     return err;
 }
 
-weir_err wr_broker_remove(wr_broker *broker, wr_node *node)
+void wr_broker_remove(wr_broker *broker, wr_node *node)
 {
-    weir_err err = WEIR_OK;
     wr_mutex_lock(&broker->lock);
-    for (size_t i = broker->count; i > 0 && err == WEIR_OK; i--) {
+    for (size_t i = broker->count; i > 0; i--) {
         const wr_link *link = broker->links[i - 1];
         if (link->source == node || link->sink == node) {
-            err = remove_link(broker, i - 1);
+            remove_link(broker, i - 1);
         }
     }
     wr_mutex_unlock(&broker->lock);
-    return err;
 }
 
 void wr_broker_purge(wr_broker *broker)
@@ -264,6 +292,19 @@ void wr_broker_purge(wr_broker *broker)
         wr_mailbox_purge(&broker->links[i]->box);
     }
     wr_mutex_unlock(&broker->lock);
+}
+
+wr_broker_totals wr_broker_add_up(wr_broker *broker)
+{
+    wr_broker_totals totals = {.links = 0};
+    wr_mutex_lock(&broker->lock);
+    totals.links = broker->count;
+    for (size_t i = 0; i < broker->count; i++) {
+        wr_mailbox_add_counts(&broker->links[i]->box, &totals.counts);
+    }
+    wr_totals_add_up(&broker->totals, &totals.counts);
+    wr_mutex_unlock(&broker->lock);
+    return totals;
 }
 
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),

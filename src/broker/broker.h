@@ -20,17 +20,18 @@ wr_executor *wr_broker_pool(wr_broker *broker);
 /* Errors: EXISTS (there is such a link), MEMORY. */
 WEIR_MUST_CHECK weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink,
                                         wr_queue_config config);
-/* What it still queues is dropped and counted, by the sink's thread. Errors: NOT_FOUND, MEMORY. */
+/* What it still queues is dropped and counted, by the sink's thread. Errors: NOT_FOUND. */
 WEIR_MUST_CHECK weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink);
 
 /* Wait until everything queued for `node` is consumed, or it is absent, or the deadline. */
 bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns);
 /* Close a node; its links stay, for their counters. What it queues is dropped and counted in
- * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY. */
+ * `*dropped`. Errors: TIMEOUT (see wr_node_close), MEMORY (only where two nodes are closed at
+ * once). */
 WEIR_MUST_CHECK weir_err wr_broker_close(wr_broker *broker, wr_node *node, uint64_t deadline_ns,
                                          uint64_t *dropped);
-/* Remove the links of a closed node. Errors: MEMORY (some are left). */
-WEIR_MUST_CHECK weir_err wr_broker_remove(wr_broker *broker, wr_node *node);
+/* Remove the links of a closed node. */
+void wr_broker_remove(wr_broker *broker, wr_node *node);
 
 /* All nodes are closed: drop and count what publishers put after their sinks had closed. */
 void wr_broker_purge(wr_broker *broker);
@@ -38,6 +39,14 @@ void wr_broker_purge(wr_broker *broker);
 /* The nodes in the order in which to stop them: sources before what they feed; of a cycle, the
  * first one first. `nodes` is reordered. Errors: MEMORY (the order is left as it is). */
 WEIR_MUST_CHECK weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count);
+
+typedef struct wr_broker_totals {
+    size_t links;             /* that there are now */
+    wr_mailbox_counts counts; /* of these and of all that were removed */
+} wr_broker_totals;
+
+/* All counters added up; exact, whatever is added or removed meanwhile. */
+wr_broker_totals wr_broker_add_up(wr_broker *broker);
 
 /* Call `visit` for each link in the order of adding. It must not call the broker. */
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),

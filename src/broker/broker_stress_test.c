@@ -67,6 +67,8 @@ typedef struct load {
     line lines[LINKS_MAX];
     size_t line_count;
     atomic_bool failed; /* found by a thread that is not cmocka's */
+    wr_thread watcher;  /* of the totals, until `finished` */
+    atomic_bool finished;
 } load;
 
 static load *current; /* for consumers' complaints */
@@ -239,7 +241,7 @@ static void replace_random_node(load *l)
     actor *gone = l->slots[slot];
     uint64_t dropped;
     assert_int_equal(wr_broker_close(l->broker, gone->node, test_deadline(), &dropped), WEIR_OK);
-    assert_int_equal(wr_broker_remove(l->broker, gone->node), WEIR_OK);
+    wr_broker_remove(l->broker, gone->node);
     close_lines(l, gone);
     add_actor(l, slot);
     wr_node_start(l->slots[slot]->node);
@@ -271,6 +273,25 @@ static void run_publisher(void *arg)
     }
 }
 
+/* Totals of any moment: nothing is missing, and nothing ever becomes less. */
+static void watch_totals(void *arg)
+{
+    load *l = arg;
+    wr_mailbox_counts before = {0};
+    while (!atomic_load(&l->finished)) {
+        wr_mailbox_counts now = wr_broker_add_up(l->broker).counts;
+        bool exact =
+            now.accepted == now.delivered + now.dropped_full + now.dropped_closed + now.queued;
+        if (!exact || now.accepted < before.accepted || now.delivered < before.delivered ||
+            now.dropped_full < before.dropped_full || now.queued > now.accepted ||
+            now.dropped_closed < before.dropped_closed) {
+            atomic_store(&l->failed, true);
+            (void)fprintf(stderr, "the totals do not hold\n");
+        }
+        before = now;
+    }
+}
+
 static load *begin_load(uint64_t seed)
 {
     load *l = calloc(1, sizeof(*l));
@@ -295,6 +316,7 @@ static load *begin_load(uint64_t seed)
 static void run_load(load *l)
 {
     wr_thread threads[PUBLISHERS] = {0};
+    assert_int_equal(wr_thread_start(&l->watcher, "watcher", watch_totals, l), WEIR_OK);
     for (size_t i = 0; i < PUBLISHERS; i++) {
         assert_int_equal(wr_thread_start(&threads[i], "publisher", run_publisher, l->slots[i]),
                          WEIR_OK);
@@ -378,6 +400,30 @@ static void check_books(const load *l)
     }
 }
 
+static void check_totals(const load *l)
+{
+    wr_mailbox_counts all = {0};
+    for (size_t i = 0; i < l->line_count; i++) {
+        wr_mailbox_add_counts(&l->lines[i].link->box, &all);
+    }
+    wr_mailbox_counts totals = wr_broker_add_up(l->broker).counts;
+    assert_memory_equal(&totals, &all, sizeof(all));
+}
+
+/* Give up the lines one by one: as links are freed, their counters stay. */
+static void release_lines(load *l)
+{
+    wr_mailbox_counts before = wr_broker_add_up(l->broker).counts;
+    for (size_t i = 0; i < l->line_count; i++) {
+        wr_link_unref(l->lines[i].link);
+    }
+    wr_mailbox_counts after = wr_broker_add_up(l->broker).counts;
+    assert_memory_equal(&after, &before, sizeof(after));
+    atomic_store(&l->finished, true);
+    wr_thread_join(&l->watcher);
+    assert_false(atomic_load(&l->failed));
+}
+
 static void finish_load(load *l)
 {
     for (size_t slot = 0; slot < NODES; slot++) {
@@ -386,9 +432,8 @@ static void finish_load(load *l)
             wr_broker_close(l->broker, l->slots[slot]->node, test_deadline(), &dropped), WEIR_OK);
         assert_int_equal(dropped, 0);
     }
-    for (size_t i = 0; i < l->line_count; i++) {
-        wr_link_unref(l->lines[i].link);
-    }
+    check_totals(l);
+    release_lines(l);
     for (size_t i = 0; i < l->actor_count; i++) {
         wr_node_unref(l->actors[i]->node);
     }

@@ -162,6 +162,62 @@ static void links_are_visited_in_the_order_of_adding(void **state)
     test_net_finish(net);
 }
 
+/* ---- totals ---- */
+
+static void assert_totals(test_net *net, size_t links, wr_mailbox_counts wanted)
+{
+    wr_broker_totals totals = wr_broker_add_up(net->broker);
+    assert_int_equal(totals.links, links);
+    assert_int_equal(totals.counts.accepted, wanted.accepted);
+    assert_int_equal(totals.counts.delivered, wanted.delivered);
+    assert_int_equal(totals.counts.dropped_full, wanted.dropped_full);
+    assert_int_equal(totals.counts.dropped_closed, wanted.dropped_closed);
+    assert_int_equal(totals.counts.queued, wanted.queued);
+}
+
+static void totals_keep_what_removed_links_counted(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    assert_totals(net, 0, (wr_mailbox_counts){0});
+    wr_link *gone = test_net_link(net, SOURCE, SINK, 2, WR_WHEN_FULL_DROP_NEWEST);
+    (void)test_net_link(net, SOURCE, OTHER, 100, WR_WHEN_FULL_BLOCK);
+    test_net_flood(net, SOURCE, 5);
+    assert_totals(net, 2, (wr_mailbox_counts){.accepted = 10, .dropped_full = 3, .queued = 7});
+    wr_link_ref(gone);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    assert_true(wr_node_wait_drained(net->nodes[SINK], &gone, 1, test_deadline()));
+    wr_mailbox_counts wanted = {
+        .accepted = 10, .dropped_full = 3, .dropped_closed = 2, .queued = 5};
+    assert_totals(net, 1, wanted); /* it still exists, */
+    wr_link_unref(gone);
+    assert_totals(net, 1, wanted); /* and is freed */
+    test_net_start(net);
+    test_net_expect(net, OTHER, 5);
+    test_net_finish(net);
+}
+
+static void totals_count_what_the_sink_of_a_removed_link_has_in_hand(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 2);
+    (void)test_net_link(net, SOURCE, SINK, 256, WR_WHEN_FULL_BLOCK);
+    net->sinks[SINK].held = true;
+    test_net_flood(net, SOURCE, WR_NODE_BATCH + 10);
+    test_net_start(net);
+    test_sink_wait_inside(&net->sinks[SINK]);
+    assert_int_equal(unlink_nodes(net, SOURCE, SINK), WEIR_OK);
+    assert_totals(
+        net, 0, (wr_mailbox_counts){.accepted = WR_NODE_BATCH + 10, .queued = WR_NODE_BATCH + 10});
+    test_sink_hold(&net->sinks[SINK], false);
+    assert_true(wr_node_wait_drained(net->nodes[SINK], NULL, 0, test_deadline()));
+    assert_totals(net, 0,
+                  (wr_mailbox_counts){.accepted = WR_NODE_BATCH + 10,
+                                      .delivered = WR_NODE_BATCH,
+                                      .dropped_closed = 10});
+    test_net_finish(net);
+}
+
 /* ---- draining and closing ---- */
 
 static void drain_waits_until_everything_is_consumed(void **state)
@@ -312,7 +368,7 @@ static void closing_keeps_links_and_removing_takes_them(void **state)
     const wr_link **at = visited;
     wr_broker_each_link(net->broker, collect_link, &at);
     assert_int_equal(at - visited, 3);
-    assert_int_equal(wr_broker_remove(net->broker, net->nodes[SINK]), WEIR_OK);
+    wr_broker_remove(net->broker, net->nodes[SINK]);
     at = visited;
     wr_broker_each_link(net->broker, collect_link, &at);
     assert_int_equal(at - visited, 1);
@@ -330,7 +386,7 @@ static void removed_node_is_freed_with_the_last_reference(void **state)
     uint64_t dropped;
     assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], test_deadline(), &dropped),
                      WEIR_OK);
-    assert_int_equal(wr_broker_remove(net->broker, net->nodes[SINK]), WEIR_OK);
+    wr_broker_remove(net->broker, net->nodes[SINK]);
     net->count--;
     wr_node_unref(net->nodes[SINK]);
     /* The pool's thread may still hold its reference for a moment. */
@@ -433,6 +489,8 @@ int main(void)
         cmocka_unit_test(unlinking_leaves_other_links_of_the_sink_alone),
         cmocka_unit_test(node_may_be_linked_to_itself),
         cmocka_unit_test(links_are_visited_in_the_order_of_adding),
+        cmocka_unit_test(totals_keep_what_removed_links_counted),
+        cmocka_unit_test(totals_count_what_the_sink_of_a_removed_link_has_in_hand),
         cmocka_unit_test(drain_waits_until_everything_is_consumed),
         cmocka_unit_test(drain_gives_up_at_the_deadline),
         cmocka_unit_test(drain_does_not_wait_for_an_absent_consumer),

@@ -2,7 +2,8 @@
  *
  * Executor: a queue of nodes and the threads that run them (contract in executor.h).
  *
- * The mutex guards the queue, `idle` and `ending`. No node runs under it.
+ * The mutex guards the queue, `idle` and `ending`. No node runs under it. tests/model/executor.pml
+ * proves for small cases that no node waits while a thread sleeps.
  */
 #include "broker/executor.h"
 

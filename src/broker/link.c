@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/node.h"
+#include "broker/totals.h"
 
 weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, wr_link **out)
 {
@@ -31,6 +32,10 @@ void wr_link_unref(wr_link *link)
 {
     if (link == NULL || atomic_fetch_sub(&link->refs, 1) != 1) {
         return;
+    }
+    wr_mailbox_purge(&link->box); /* before its counters are added up */
+    if (link->totals != NULL) {
+        wr_totals_retire(link->totals, link);
     }
     wr_mailbox_deinit(&link->box);
     wr_node_unref(link->source);

@@ -16,6 +16,7 @@
 #include "broker/mailbox.h"
 
 struct wr_node;
+struct wr_totals;
 
 typedef struct wr_link {
     wr_mailbox box;
@@ -31,6 +32,11 @@ typedef struct wr_link {
 
     struct wr_link *next; /* in the sink's stack or list of pending links: whoever set `pending`,
                              then the sink's running thread */
+
+    /* Of a removed link, for totals.h; NULL while it is in use. */
+    struct wr_totals *totals; /* set before the broker gives up its reference */
+    struct wr_link *leaving_before;
+    struct wr_link *leaving_after;
 } wr_link;
 
 /* A link in no node's lists yet. The caller owns one reference. Errors: MEMORY. */

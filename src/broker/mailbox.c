@@ -17,6 +17,11 @@
 
 #include "base/error.h"
 
+const char *const wr_when_full_words[] = {[WR_WHEN_FULL_BLOCK] = "block",
+                                          [WR_WHEN_FULL_DROP_OLDEST] = "drop.oldest",
+                                          [WR_WHEN_FULL_DROP_NEWEST] = "drop.newest",
+                                          NULL};
+
 static uint64_t ring_mask(const wr_mailbox *box)
 {
     uint64_t capacity = 1;
@@ -368,4 +373,14 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
     counts.queued =
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
     return counts;
+}
+
+void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum)
+{
+    wr_mailbox_counts counts = wr_mailbox_count(box);
+    sum->accepted += counts.accepted;
+    sum->delivered += counts.delivered;
+    sum->dropped_full += counts.dropped_full;
+    sum->dropped_closed += counts.dropped_closed;
+    sum->queued += counts.queued;
 }

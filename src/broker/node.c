@@ -97,6 +97,7 @@ void wr_node_unref(wr_node *node)
         node->consumer->release(node->self);
     }
     fanout_free(atomic_load(&node->out));
+    free(node->spare_out); /* it has no references */
     free(node->rest);
     free(node->name);
     wr_cond_deinit(&node->changed);
@@ -156,14 +157,11 @@ void wr_node_uncongest(wr_node *node)
 
 static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
 {
-    if (mode == WR_PUBLISH_OVER || !wr_node_congested(node)) {
+    if (mode == WR_PUBLISH_OVER || inside_callback || !wr_node_congested(node)) {
         return WEIR_OK;
     }
     if (mode == WR_PUBLISH_TRY) {
         return WEIR_ERR_FULL;
-    }
-    if (inside_callback) {
-        return WEIR_OK;
     }
     /* One look decides: another publisher may fill the room again at once. */
     bool congested;
@@ -188,6 +186,15 @@ static void reader_leave(wr_node *node, unsigned slot)
     if (atomic_fetch_sub(&node->readers[slot], 1) == 1) {
         wr_node_signal(node);
     }
+}
+
+bool wr_node_has_sinks(wr_node *node)
+{
+    unsigned slot = reader_enter(node);
+    const wr_fanout *out = atomic_load(&node->out);
+    bool has = out != NULL && out->count > 0;
+    reader_leave(node, slot);
+    return has;
 }
 
 /* Keeps the first error, serves every link. */

@@ -64,7 +64,7 @@ typedef struct wr_consumer {
 /* What a publisher does while the node is congested. */
 typedef enum wr_publish_mode {
     WR_PUBLISH_WAIT, /* wait for room, unless inside a callback */
-    WR_PUBLISH_TRY,  /* FULL */
+    WR_PUBLISH_TRY,  /* FULL, unless inside a callback */
     WR_PUBLISH_OVER  /* go over the limit; look at wr_node_congested afterwards */
 } wr_publish_mode;
 
@@ -119,6 +119,7 @@ struct wr_node {
     /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
      * two counters, so that the broker can wait until nobody reads the old one. */
     _Atomic(wr_fanout *) out;
+    wr_fanout *spare_out; /* with as many places as `out` or more; under the broker's lock */
     _Atomic unsigned epoch;
     _Atomic uint32_t readers[2];
 
@@ -158,6 +159,8 @@ WEIR_MUST_CHECK weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_pu
 /* The same for several, in order, over the limit; takes the references. Errors: MEMORY, FULL. */
 WEIR_MUST_CHECK weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count);
 bool wr_node_congested(const wr_node *node);
+/* Does anybody get what it publishes? Any thread. */
+bool wr_node_has_sinks(wr_node *node);
 
 /* Mark this thread as being inside a callback of a module: publishing does not wait. Returns what
  * to give to leave. */

@@ -12,10 +12,18 @@
 #include "platform/file.h"
 
 #define GRACE_PERIOD_MAX_MS 3600000u
+#define RECEIVE_DEADLINE_MAX_MS 3600000u
 #define THREADS_MAX 1024u
+#define CRASH_REPORTS_MAX 1000u
 #define MIB (1024u * 1024u)
 
-enum { GATEWAY_GRACE, GATEWAY_THREADS };
+enum {
+    GATEWAY_GRACE,
+    GATEWAY_RECEIVE_DEADLINE,
+    GATEWAY_THREADS,
+    GATEWAY_CRASH_FOLDER,
+    GATEWAY_CRASH_REPORTS
+};
 enum { FILE_LOADERS, FILE_MODULES, FILE_LINKS, FILE_GATEWAY };
 
 /* A text to read, and what it is. */
@@ -35,12 +43,32 @@ static const wr_option gateway_options[] = {
                        .max = GRACE_PERIOD_MAX_MS,
                        .offset = offsetof(wr_config, grace_period_ms),
                        .take = wr_take_u32},
+    [GATEWAY_RECEIVE_DEADLINE] = {.key = "receive.deadline.ms",
+                                  .summary = "milliseconds after which a native module that is "
+                                             "still in receive is reported",
+                                  .kind = WR_OPTION_NUMBER,
+                                  .max = RECEIVE_DEADLINE_MAX_MS,
+                                  .offset = offsetof(wr_config, receive_deadline_ms),
+                                  .take = wr_take_u32},
     [GATEWAY_THREADS] = {.key = "threads",
                          .summary = "threads that run modules",
                          .kind = WR_OPTION_NUMBER,
                          .max = THREADS_MAX,
                          .offset = offsetof(wr_config, threads),
                          .take = wr_take_u32},
+    [GATEWAY_CRASH_FOLDER] = {.key = "crash.folder",
+                              .summary = "the folder for crash reports of remote modules",
+                              .kind = WR_OPTION_TEXT,
+                              .min = 1,
+                              .max = WR_TEXT_MAX,
+                              .offset = offsetof(wr_config, crash_folder),
+                              .take = wr_take_text},
+    [GATEWAY_CRASH_REPORTS] = {.key = "crash.reports",
+                               .summary = "crash reports that are kept for each module",
+                               .kind = WR_OPTION_NUMBER,
+                               .max = CRASH_REPORTS_MAX,
+                               .offset = offsetof(wr_config, crash_reports),
+                               .take = wr_take_u32},
 };
 
 const wr_option_table wr_gateway_options = WR_OPTION_TABLE("Gateway", gateway_options);
@@ -181,6 +209,8 @@ static bool prepare(wr_config_reader *reader, const config_source *source)
     }
     wr_config_add_builtin_loaders(reader);
     reader->config->grace_period_ms = WR_GRACE_PERIOD_DEFAULT_MS;
+    reader->config->crash_reports = WR_CRASH_REPORTS_DEFAULT;
+    reader->config->receive_deadline_ms = WR_RECEIVE_DEADLINE_DEFAULT_MS;
     reader->config->path = wr_config_copy(reader, source->file);
     reader->config->folder = source->folder == NULL ? folder_of(reader, source->file)
                                                     : wr_config_copy(reader, source->folder);
@@ -234,6 +264,9 @@ static weir_err read_config(const config_source *source, weir_problem_fn on_prob
         err = WEIR_ERR_CONFIG;
     }
     wr_config_report(&reader, on_problem, user);
+    if (err == WEIR_ERR_MEMORY) {
+        wr_config_report_memory(source->file, on_problem, user);
+    }
     if (err == WEIR_OK) {
         *out = reader.config;
         reader.config = NULL;
@@ -251,7 +284,8 @@ static void report_unreadable(const char *path, weir_err err, const wr_error *er
         wr_config_text_problem(&reader, 1, 1, "there is no such file");
         break;
     case WEIR_ERR_INVALID:
-        wr_config_text_problem(&reader, 1, 1, "is a folder or a device (expected a file)");
+        wr_config_text_problem(&reader, 1, 1,
+                               "is a folder, device, pipe or socket (expected a file)");
         break;
     case WEIR_ERR_TOO_LARGE:
         wr_config_text_problem(&reader, 1, 1, "is larger than %u MiB", WR_CONFIG_SIZE_MAX / MIB);
@@ -270,6 +304,7 @@ weir_err wr_config_read(const char *path, weir_problem_fn on_problem, void *user
     wr_error error = {0};
     weir_err err = wr_file_read(path, WR_CONFIG_SIZE_MAX, &text, &size, &error);
     if (err == WEIR_ERR_MEMORY) {
+        wr_config_report_memory(path, on_problem, user);
         return err;
     }
     if (err != WEIR_OK) {
@@ -317,5 +352,6 @@ void wr_config_destroy(wr_config *config)
     free(config->links);
     free(config->path);
     free(config->folder);
+    free(config->crash_folder);
     free(config);
 }

@@ -18,21 +18,21 @@
 #define GRACE_PERIOD_DEFAULT_MS 3000u
 
 enum { NATIVE_PATH };
-enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_LAUNCH };
+enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_USERS, OUT_LAUNCH };
 enum { LAUNCH_PATH, LAUNCH_ARGS, LAUNCH_ENV, LAUNCH_DIR, LAUNCH_GRACE };
 enum { ACTIVATION_NONE, ACTIVATION_LAUNCH };
 
 const wr_module_draft wr_module_draft_default = {
     .config = {.outprocess = {.timeout_ms = TIMEOUT_DEFAULT_MS,
-                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}}},
+                              .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}},
+               .restart = WR_RESTART_CONFIG_DEFAULT,
+               .heartbeat = WR_HEARTBEAT_CONFIG_DEFAULT},
 };
 
 static void take_address(wr_config_reader *reader, const wr_option *option,
                          const wr_json_value *value, void *target);
 static void take_launch(wr_config_reader *reader, const wr_option *option,
                         const wr_json_value *value, void *target);
-static void take_list(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
-                      void *target);
 static void take_env(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
                      void *target);
 
@@ -86,6 +86,12 @@ static const wr_option outprocess_options[] = {
                    .max = WEIR_MESSAGE_SIZE_MAX,
                    .offset = offsetof(wr_module_draft, config.outprocess.message_limit),
                    .take = wr_take_u64},
+    [OUT_USERS] = {.key = "allow.users",
+                   .summary = "users whose processes may be the module",
+                   .kind = WR_OPTION_ARRAY,
+                   .max = WR_USERS_MAX,
+                   .offset = offsetof(wr_module_draft, config.outprocess.allowed),
+                   .take = wr_take_users},
     [OUT_LAUNCH] = {.key = "launch",
                     .summary = "the program to start",
                     .kind = WR_OPTION_OBJECT,
@@ -107,7 +113,7 @@ static const wr_option launch_options[] = {
                      .kind = WR_OPTION_ARRAY,
                      .max = WR_LAUNCH_LIST_MAX,
                      .offset = offsetof(wr_launch_config, args),
-                     .take = take_list},
+                     .take = wr_take_list},
     [LAUNCH_ENV] = {.key = "env",
                     .summary = "variables added to the gateway's environment",
                     .kind = WR_OPTION_OBJECT,
@@ -161,34 +167,6 @@ static void take_address(wr_config_reader *reader, const wr_option *option,
     *field = wr_config_copy(reader, path);
 }
 
-/* An array for `count` texts and a NULL; NULL: out of memory. */
-static char **new_list(wr_config_reader *reader, size_t count)
-{
-    char **list = calloc(count + 1, sizeof(*list));
-    reader->out_of_memory = reader->out_of_memory || list == NULL;
-    return list;
-}
-
-static void take_list(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
-                      void *target)
-{
-    static const wr_option entry = {.kind = WR_OPTION_TEXT, .max = WR_TEXT_MAX};
-    char **list = new_list(reader, value->node->count);
-    if (list == NULL) {
-        return;
-    }
-    size_t count = 0;
-    wr_json_value item;
-    for (bool more = wr_json_first(&reader->json, value, &item); more;
-         more = wr_json_next(&reader->json, &item)) {
-        if (wr_config_check(reader, &entry, &item)) {
-            list[count] = wr_config_copy(reader, json_string_value(item.json));
-            count += list[count] != NULL;
-        }
-    }
-    *(char ***)((char *)target + option->offset) = list;
-}
-
 /* "NAME=VALUE"; NULL where the variable is wrong, which was reported. */
 static char *variable(wr_config_reader *reader, const wr_json_value *member)
 {
@@ -214,7 +192,7 @@ static char *variable(wr_config_reader *reader, const wr_json_value *member)
 static void take_env(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
                      void *target)
 {
-    char **list = new_list(reader, value->node->count);
+    char **list = wr_config_new_list(reader, value->node->count);
     if (list == NULL) {
         return;
     }
@@ -235,10 +213,10 @@ static void take_launch(wr_config_reader *reader, const wr_option *option,
     wr_launch_config *launch = (wr_launch_config *)(void *)((char *)target + option->offset);
     (void)wr_config_take_object(reader, value, &wr_launch_options, found, launch);
     if (launch->args == NULL) {
-        launch->args = new_list(reader, 0);
+        launch->args = wr_config_new_list(reader, 0);
     }
     if (launch->env == NULL) {
-        launch->env = new_list(reader, 0);
+        launch->env = wr_config_new_list(reader, 0);
     }
 }
 
@@ -276,15 +254,9 @@ static void claim_address(wr_config_reader *reader, const wr_json_value *at,
 
 static void launch_deinit(wr_launch_config *launch)
 {
-    for (char **arg = launch->args; arg != NULL && *arg != NULL; arg++) {
-        free(*arg);
-    }
-    for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {
-        free(*variable);
-    }
+    wr_config_free_list(launch->args);
+    wr_config_free_list(launch->env);
     free(launch->path);
-    free(launch->args);
-    free(launch->env);
     free(launch->working_dir);
     *launch = (wr_launch_config){.grace_period_ms = GRACE_PERIOD_DEFAULT_MS};
 }

@@ -186,9 +186,11 @@ static void manual_has_every_option_of_the_tables(void **state)
 {
     (void)state;
     static const wr_option_table *const tables[] = {
-        &wr_file_options,   &wr_gateway_options, &wr_module_options,     &wr_loader_use_options,
-        &wr_loader_options, &wr_native_options,  &wr_outprocess_options, &wr_launch_options,
-        &wr_link_options,   &wr_queue_options};
+        &wr_file_options,          &wr_gateway_options,      &wr_module_options,
+        &wr_loader_use_options,    &wr_loader_options,       &wr_native_options,
+        &wr_outprocess_options,    &wr_launch_options,       &wr_link_options,
+        &wr_queue_options,         &wr_restart_options,      &wr_heartbeat_options,
+        &wr_sandbox_options_table, &wr_sandbox_paths_options};
     char path[PATH_SIZE];
     char *manual = NULL;
     size_t size = 0;

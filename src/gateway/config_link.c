@@ -19,11 +19,6 @@ typedef struct link_draft {
     unsigned when_full; /* a wr_when_full */
 } link_draft;
 
-static const char *const when_full_words[] = {[WR_WHEN_FULL_BLOCK] = "block",
-                                              [WR_WHEN_FULL_DROP_OLDEST] = "drop.oldest",
-                                              [WR_WHEN_FULL_DROP_NEWEST] = "drop.newest",
-                                              NULL};
-
 static const wr_option queue_options[] = {
     [QUEUE_LIMIT] = {.key = "limit",
                      .summary = "messages the queue holds",
@@ -35,7 +30,7 @@ static const wr_option queue_options[] = {
     [QUEUE_WHEN_FULL] = {.key = "when.full",
                          .summary = "what happens to a message that finds the queue full",
                          .kind = WR_OPTION_TEXT,
-                         .words = when_full_words,
+                         .words = wr_when_full_words,
                          .offset = offsetof(link_draft, when_full),
                          .take = wr_take_word},
 };

@@ -10,7 +10,15 @@
 #define DEFAULT_LOADER "native"
 #define NO_ARGS "null"
 
-enum { MODULE_NAME, MODULE_LOADER, MODULE_ARGS, MODULE_ISOLATION };
+enum {
+    MODULE_NAME,
+    MODULE_LOADER,
+    MODULE_ARGS,
+    MODULE_ISOLATION,
+    MODULE_RESTART,
+    MODULE_HEARTBEAT,
+    MODULE_SANDBOX
+};
 enum { USE_NAME, USE_ENTRYPOINT };
 enum { ISOLATION_THREAD, ISOLATION_PROCESS };
 
@@ -92,6 +100,21 @@ static const wr_option module_options[] = {
                           .words = isolation_words,
                           .offset = offsetof(wr_module_draft, isolation),
                           .take = wr_take_word},
+    [MODULE_RESTART] = {.key = "restart",
+                        .summary = "what happens when the module's process ends",
+                        .kind = WR_OPTION_OBJECT,
+                        .offset = offsetof(wr_module_draft, config.restart),
+                        .take = wr_config_take_restart},
+    [MODULE_HEARTBEAT] = {.key = "heartbeat",
+                          .summary = "how it is noticed that the module hangs",
+                          .kind = WR_OPTION_OBJECT,
+                          .offset = offsetof(wr_module_draft, config.heartbeat),
+                          .take = wr_config_take_heartbeat},
+    [MODULE_SANDBOX] = {.key = "sandbox",
+                        .summary = "what the module's process may not do",
+                        .kind = WR_OPTION_OBJECT,
+                        .offset = offsetof(wr_module_draft, config.sandbox),
+                        .take = wr_config_take_sandbox},
 };
 
 static const wr_option loader_use_options[] = {
@@ -148,17 +171,40 @@ static void check_isolation(wr_config_reader *reader, const wr_json_value *isola
     draft->config.isolated = draft->isolation == ISOLATION_PROCESS;
 }
 
+/* What is for processes only must have one to look after. */
+static void check_supervision(wr_config_reader *reader, const wr_json_value *found,
+                              const wr_module_config *module)
+{
+    bool launched = module->isolated || module->outprocess.launch.path != NULL;
+    bool remote = module->isolated || module->type == WR_LOADER_OUTPROCESS;
+    static const unsigned of_launched[] = {MODULE_RESTART, MODULE_SANDBOX};
+    for (size_t i = 0; !launched && i < sizeof(of_launched) / sizeof(of_launched[0]); i++) {
+        const wr_json_value *key = &found[of_launched[i]];
+        if (key->json != NULL) {
+            wr_config_key_problem(reader, key,
+                                  "is for modules whose process the gateway starts (expected "
+                                  "\"isolation\": \"process\" or \"activation.type\": \"launch\")");
+        }
+    }
+    if (found[MODULE_HEARTBEAT].json != NULL && !remote) {
+        wr_config_key_problem(reader, &found[MODULE_HEARTBEAT],
+                              "is for modules in another process (expected \"isolation\": "
+                              "\"process\" or a loader of type \"outprocess\")");
+    }
+}
+
 /* Args of a remote module travel in one control message. */
 static void check_args(wr_config_reader *reader, const wr_json_value *args,
                        const wr_module_config *module)
 {
     bool remote = module->type == WR_LOADER_OUTPROCESS || module->isolated;
+    unsigned limit = module->isolated ? WR_ARGS_HOSTED_MAX : WR_ARGS_SENT_MAX;
     size_t size = module->args == NULL ? 0 : strlen(module->args);
-    if (remote && size > WR_ARGS_SENT_MAX) {
+    if (remote && size > limit) {
         wr_config_problem(reader, args,
                           "is %zu bytes long without white space (at most %u for a module in "
                           "another process)",
-                          size, WR_ARGS_SENT_MAX);
+                          size, limit);
     }
 }
 
@@ -171,6 +217,7 @@ void wr_config_read_module(wr_config_reader *reader, const wr_json_value *value,
     if (wr_config_take_object(reader, value, &wr_module_options, found, &draft)) {
         if (read_loader_use(reader, value, &found[MODULE_LOADER], &draft) != NULL) {
             check_isolation(reader, &found[MODULE_ISOLATION], &draft);
+            check_supervision(reader, found, &draft.config);
         }
         check_args(reader, &found[MODULE_ARGS], &draft.config);
     }
@@ -186,5 +233,6 @@ void wr_module_config_deinit(wr_module_config *module)
     free(module->loader);
     free(module->args);
     free(module->module_path);
+    wr_sandbox_config_deinit(&module->sandbox);
     wr_outprocess_config_deinit(&module->outprocess);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "gateway/config_reader.h"
 
 /* How much of a number is shown, in bytes. */
@@ -15,7 +16,7 @@
 static const char *const kind_names[] = {
     [WR_OPTION_TEXT] = "a string",    [WR_OPTION_NUMBER] = "a number",
     [WR_OPTION_OBJECT] = "an object", [WR_OPTION_ARRAY] = "an array",
-    [WR_OPTION_ANY] = "any value",
+    [WR_OPTION_ANY] = "any value",    [WR_OPTION_BOOL] = "true or false",
 };
 
 static const char *const json_names[] = {
@@ -31,6 +32,8 @@ static bool is_kind(const json_t *json, wr_option_kind kind)
         return json_is_string(json);
     case WR_OPTION_NUMBER:
         return json_is_number(json);
+    case WR_OPTION_BOOL:
+        return json_is_boolean(json);
     case WR_OPTION_OBJECT:
         return json_is_object(json);
     case WR_OPTION_ARRAY:
@@ -150,6 +153,7 @@ bool wr_config_check(wr_config_reader *reader, const wr_option *option, const wr
     case WR_OPTION_ARRAY:
     case WR_OPTION_OBJECT:
         return check_entries(reader, option, value);
+    case WR_OPTION_BOOL:
     case WR_OPTION_ANY:
         break;
     }
@@ -268,13 +272,9 @@ bool wr_config_take_object(wr_config_reader *reader, const wr_json_value *object
 
 char *wr_config_copy(wr_config_reader *reader, const char *text)
 {
-    size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    if (copy == NULL) {
-        reader->out_of_memory = true;
-        return NULL;
-    }
-    return memcpy(copy, text, size);
+    char *copy = wr_text_copy(text);
+    reader->out_of_memory = reader->out_of_memory || copy == NULL;
+    return copy;
 }
 
 void wr_take_text(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
@@ -307,6 +307,49 @@ void wr_take_u64(wr_config_reader *reader, const wr_option *option, const wr_jso
     (void)reader;
     uint64_t *field = (uint64_t *)((char *)target + option->offset);
     *field = (uint64_t)json_integer_value(value->json);
+}
+
+void wr_take_bool(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                  void *target)
+{
+    (void)reader;
+    bool *field = (bool *)((char *)target + option->offset);
+    *field = json_is_true(value->json);
+}
+
+char **wr_config_new_list(wr_config_reader *reader, size_t count)
+{
+    char **list = calloc(count + 1, sizeof(*list));
+    reader->out_of_memory = reader->out_of_memory || list == NULL;
+    return list;
+}
+
+void wr_take_list(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                  void *target)
+{
+    static const wr_option entry = {.kind = WR_OPTION_TEXT, .max = WR_TEXT_MAX};
+    char **list = wr_config_new_list(reader, value->node->count);
+    if (list == NULL) {
+        return;
+    }
+    size_t count = 0;
+    wr_json_value item;
+    for (bool more = wr_json_first(&reader->json, value, &item); more;
+         more = wr_json_next(&reader->json, &item)) {
+        if (wr_config_check(reader, &entry, &item)) {
+            list[count] = wr_config_copy(reader, json_string_value(item.json));
+            count += list[count] != NULL;
+        }
+    }
+    *(char ***)((char *)target + option->offset) = list;
+}
+
+void wr_config_free_list(char **list)
+{
+    for (char **text = list; text != NULL && *text != NULL; text++) {
+        free(*text);
+    }
+    free(list);
 }
 
 bool wr_config_lookup(const json_t *index, const char *name, size_t *out)

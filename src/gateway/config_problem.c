@@ -11,10 +11,13 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/config_reader.h"
 
 /* How much of the file's own text one message shows, in bytes. */
 #define SHOWN_MAX 64u
+/* The most bytes that one byte is shown as: \xNN. */
+#define SHOWN_BYTE_SIZE 4u
 /* How many steps of a path one message shows. */
 #define PATH_STEPS_MAX 16u
 
@@ -48,6 +51,16 @@ wr_shown wr_show(const char *text, size_t size)
 wr_shown wr_show_text(const char *text)
 {
     return wr_show(text, strlen(text));
+}
+
+wr_shown wr_suggestion_text(const wr_suggestion *suggestion)
+{
+    wr_shown shown = {""};
+    if (suggestion->best != NULL) {
+        snprintf(shown.text, sizeof(shown.text), "did you mean %.80s?",
+                 wr_show_text(suggestion->best).text);
+    }
+    return shown;
 }
 
 static bool is_plain_key(const char *key, size_t size)
@@ -93,26 +106,15 @@ static size_t append_path(wr_config_reader *reader, wr_buffer *out, const wr_jso
     return depth;
 }
 
-static bool is_control(unsigned char c, unsigned char next)
-{
-    return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
-}
-
 /* A copy with control characters as \xNN; NULL: out of memory. */
 static char *without_controls(const wr_buffer *from)
 {
-    wr_buffer out = WR_BUFFER_INIT;
-    for (size_t i = 0; i < from->size; i++) {
-        unsigned char c = (unsigned char)from->data[i];
-        unsigned char next = (unsigned char)from->data[i + 1];
-        if (!is_control(c, next)) {
-            wr_buffer_append(&out, &from->data[i], 1);
-            continue;
-        }
-        wr_buffer_printf(&out, "\\x%02x", c == 0xc2 ? next : c);
-        i += c == 0xc2;
+    size_t size = from->size * SHOWN_BYTE_SIZE + SHOWN_BYTE_SIZE;
+    char *out = malloc(size);
+    if (out != NULL) {
+        wr_text_escape(out, size, from->data);
     }
-    return wr_buffer_take(&out);
+    return out;
 }
 
 /* Takes the buffer's content. */
@@ -133,7 +135,7 @@ static void append_message(wr_buffer *out, const char *format, va_list args) WEI
 static void append_message(wr_buffer *out, const char *format, va_list args)
 {
     char message[2048];
-    vsnprintf(message, sizeof(message), format, args);
+    wr_text_formatv(message, sizeof(message), format, args);
     wr_buffer_append_text(out, message);
 }
 
@@ -227,4 +229,11 @@ void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void
         hand_over(on_problem, user, more);
     }
     reader->problem_count = 0;
+}
+
+void wr_config_report_memory(const char *file, weir_problem_fn on_problem, void *user)
+{
+    char text[256]; /* there is no memory to take */
+    (void)snprintf(text, sizeof(text), "%.200s: out of memory", file);
+    hand_over(on_problem, user, text);
 }

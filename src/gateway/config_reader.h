@@ -14,8 +14,10 @@
 
 #include <jansson.h>
 
+#include "base/suggest.h"
 #include "gateway/config.h"
-#include "gateway/json_text.h"
+#include "platform/user.h"
+#include "json/json_text.h"
 
 /* Limits on what a file may say, beyond those of config.h. */
 #define WR_PROBLEMS_MAX 100u          /* lines reported; the others are counted */
@@ -26,6 +28,8 @@
 #define WR_TEXT_MAX 4095u             /* bytes of a path or an argument */
 #define WR_ARGS_SENT_MAX                                                                           \
     (1024u * 1024u - 1024u) /* bytes of args that travel in a control message */
+/* Likewise, where the module's path and name travel with them. */
+#define WR_ARGS_HOSTED_MAX (WR_ARGS_SENT_MAX - 32u * 1024u)
 
 /* ---- problems (config_problem.c) ---- */
 
@@ -71,6 +75,8 @@ void wr_config_text_problem(wr_config_reader *reader, unsigned line, unsigned co
                             const char *format, ...) WEIR_PRINTF(4, 5);
 /* Hand all problems over in the order of the text, and forget them. */
 void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void *user);
+/* Say that there was no memory to read `file`. */
+void wr_config_report_memory(const char *file, weir_problem_fn on_problem, void *user);
 
 /* A piece of the file's text for a message: in quotes, cut where it is long. */
 typedef struct wr_shown {
@@ -79,15 +85,6 @@ typedef struct wr_shown {
 wr_shown wr_show(const char *text, size_t size);
 wr_shown wr_show_text(const char *text);
 
-/* The candidate that is nearest to a wrong word, if one is near. */
-typedef struct wr_suggestion {
-    const char *wrong;
-    size_t size;
-    unsigned distance; /* of the best so far; a candidate must be nearer */
-    const char *best;  /* NULL: none; borrowed from the caller */
-} wr_suggestion;
-wr_suggestion wr_suggestion_for(const char *wrong, size_t size);
-void wr_suggestion_try(wr_suggestion *suggestion, const char *candidate);
 /* `did you mean "x"?`, or "" */
 wr_shown wr_suggestion_text(const wr_suggestion *suggestion);
 /* Is it worth looking for suggestions, or would the problem only be counted? */
@@ -98,6 +95,7 @@ bool wr_config_explains(const wr_config_reader *reader);
 typedef enum wr_option_kind {
     WR_OPTION_TEXT,
     WR_OPTION_NUMBER,
+    WR_OPTION_BOOL,
     WR_OPTION_OBJECT,
     WR_OPTION_ARRAY,
     WR_OPTION_ANY
@@ -134,7 +132,7 @@ struct wr_option_table {
     {                                                                                              \
         title, options, sizeof(options) / sizeof((options)[0])                                     \
     }
-#define WR_OPTIONS_MAX 8u /* the longest table */
+#define WR_OPTIONS_MAX 12u /* the longest table */
 
 /* Find the members of an object: found[i] belongs to options[i], with json NULL where it is absent.
  * What is found replaces what `found` held. Reports unknown keys. False: it is not an object. */
@@ -161,6 +159,20 @@ void wr_take_u32(wr_config_reader *reader, const wr_option *option, const wr_jso
                  void *target);
 void wr_take_u64(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
                  void *target);
+void wr_take_bool(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                  void *target);
+void wr_take_list(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                  void *target);       /* char **: texts of 1 to WR_TEXT_MAX bytes and a NULL */
+void wr_config_free_list(char **list); /* NULL is allowed */
+/* An array for `count` texts and a NULL; NULL: out of memory, which is noted. */
+char **wr_config_new_list(wr_config_reader *reader, size_t count);
+
+/* config_user.c: users and groups by name or number. */
+void wr_take_users(wr_config_reader *reader, const wr_option *option, const wr_json_value *value,
+                   void *target); /* wr_users */
+/* False: there is none, which was reported. */
+bool wr_config_find_user(wr_config_reader *reader, const wr_json_value *value, wr_user *out);
+bool wr_config_find_group(wr_config_reader *reader, const wr_json_value *value, uint32_t *out);
 
 /* Copy a text; notes when memory is out. */
 char *wr_config_copy(wr_config_reader *reader, const char *text);
@@ -174,7 +186,8 @@ wr_config_place wr_config_place_of(const wr_config_reader *reader, const wr_json
 
 extern const wr_option_table wr_file_options, wr_gateway_options, wr_module_options,
     wr_loader_use_options, wr_loader_options, wr_native_options, wr_outprocess_options,
-    wr_launch_options, wr_link_options, wr_queue_options;
+    wr_launch_options, wr_restart_options, wr_heartbeat_options, wr_link_options, wr_queue_options,
+    wr_sandbox_options_table, wr_sandbox_paths_options;
 
 /* config_loader.c */
 void wr_config_add_builtin_loaders(wr_config_reader *reader);
@@ -201,6 +214,17 @@ void wr_config_read_entrypoint(wr_config_reader *reader, const wr_loader_entry *
                                const wr_json_value *module, const wr_json_value *use,
                                const wr_json_value *entrypoint, wr_module_draft *draft);
 void wr_outprocess_config_deinit(wr_outprocess_config *outprocess);
+
+/* config_supervision.c: into the wr_restart_config or wr_heartbeat_config at the option's offset */
+void wr_config_take_restart(wr_config_reader *reader, const wr_option *option,
+                            const wr_json_value *value, void *target);
+void wr_config_take_heartbeat(wr_config_reader *reader, const wr_option *option,
+                              const wr_json_value *value, void *target);
+
+/* config_sandbox.c: into a wr_sandbox_config. */
+void wr_config_take_sandbox(wr_config_reader *reader, const wr_option *option,
+                            const wr_json_value *value, void *target);
+void wr_sandbox_config_deinit(wr_sandbox_config *sandbox);
 
 /* config_module.c */
 void wr_config_read_module(wr_config_reader *reader, const wr_json_value *value,

@@ -10,12 +10,38 @@
 #include "base/log.h"
 #include "gateway/instance_remote.h"
 
+static bool can_receive(const weir_module_api *api)
+{
+    return api->receive != NULL || api->receive_many != NULL;
+}
+
+/* As wr_module_receive, and the watchdog can see each call begin and end. */
+static void receive_watched(wr_instance *instance, weir_message **msgs, size_t count)
+{
+    const weir_module_api *api = instance->native.api;
+    wr_watched *watched = &instance->watched;
+    wr_watched_begin(watched);
+    if (api->receive_many != NULL) {
+        api->receive_many(instance->self, msgs, count);
+    } else {
+        api->receive(instance->self, msgs[0]);
+        for (size_t i = 1; i < count; i++) {
+            wr_watched_leave(watched);
+            wr_watched_enter(watched);
+            api->receive(instance->self, msgs[i]);
+        }
+    }
+    wr_watched_leave(watched);
+}
+
 static size_t native_consume(void *self, weir_message **msgs, size_t count)
 {
     wr_instance *instance = self;
     const weir_module_api *api = instance->native.api;
-    if (api->receive == NULL && api->receive_many == NULL) {
+    if (!can_receive(api)) {
         wr_node_refuse(instance->node, count); /* a pure source: nobody takes it */
+    } else if (instance->watched.dog != NULL) {
+        receive_watched(instance, msgs, count);
     } else {
         wr_module_receive(api, instance->self, msgs, count);
     }
@@ -32,13 +58,22 @@ bool wr_instance_is_remote(const wr_module_config *config)
 static weir_err load(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     char *file = NULL;
-    weir_err err =
-        wr_native_find(instance->config->module_path, host->config_folder, &file, error);
+    weir_err err = wr_native_find(instance->config->module_path, host->config_folder, &file, error);
     if (err == WEIR_OK) {
         err = wr_native_open(file, &instance->native, error);
     }
     free(file);
     return err;
+}
+
+/* A module that said that it blocks may: it has a thread of its own, and holds up nobody. */
+static weir_err set_watch(wr_instance *instance, const wr_instance_host *host)
+{
+    const weir_module_api *api = instance->native.api;
+    if (host->watchdog == NULL || !can_receive(api) || (api->flags & WEIR_MODULE_BLOCKING) != 0) {
+        return WEIR_OK;
+    }
+    return wr_watchdog_add(host->watchdog, &instance->watched, instance->config->name);
 }
 
 static weir_err create_native(wr_instance *instance, const wr_instance_host *host, wr_error *error)
@@ -53,6 +88,9 @@ static weir_err create_native(wr_instance *instance, const wr_instance_host *hos
                          &instance->node);
     if (err == WEIR_OK) {
         err = wr_node_set_consumer(instance->node, &native_consumer, instance);
+    }
+    if (err == WEIR_OK) {
+        err = set_watch(instance, host);
     }
     if (err != WEIR_OK) {
         return wr_error_set(error, err, "%s", weir_err_text(err));
@@ -138,6 +176,7 @@ void wr_instance_destroy(wr_instance *instance)
     if (instance == NULL) {
         return;
     }
+    wr_watchdog_remove(&instance->watched);
     wr_node_unref(instance->node);
     wr_native_close(&instance->native);
     wr_remote_free(instance);

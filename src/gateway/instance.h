@@ -10,8 +10,11 @@
 
 #include "broker/broker.h"
 #include "gateway/config.h"
+#include "gateway/watchdog.h"
 #include "loader/native.h"
 #include "loop/loop.h"
+#include "platform/run_folder.h"
+#include "platform/sandbox.h"
 #include "proxy/proxy.h"
 
 typedef struct wr_instance {
@@ -22,6 +25,7 @@ typedef struct wr_instance {
     wr_native_module native;
     void *self;   /* the native module's */
     bool created; /* native: destroy is due */
+    wr_watched watched;
 
     wr_proxy *proxy; /* NULL: native. The node's. */
     wr_proxy_options proxy_options;
@@ -29,9 +33,17 @@ typedef struct wr_instance {
     char *control_path; /* made up for "isolation": "process" */
     char *hosted_args;  /* likewise */
     char *host_program; /* likewise */
+    char *module_file;  /* likewise: of the native module; absolute */
     const char *host_args[3];
     const char **launch_env;
     char *control_env;
+    wr_crash_settings crash; /* points to what follows */
+    char *crash_folder;
+    char *replay_module;
+    char *logger_module;
+    wr_run_folder *folder; /* for the sockets of a process in a sandbox; NULL: the gateway's */
+    wr_sandbox *sandbox;   /* NULL: none */
+    char *users_env;       /* the gateway's user, whom a process of another user must allow */
 } wr_instance;
 
 /* What an instance needs of its gateway. */
@@ -40,7 +52,10 @@ typedef struct wr_instance_host {
     wr_loop *loop;      /* outprocess and isolated modules only */
     const char *folder; /* likewise: private to this gateway, for sockets */
     const char *config_folder;
-    size_t number; /* unique in the gateway */
+    const char *crash_folder; /* as configured; NULL: the default */
+    uint32_t crash_reports;   /* kept for each module; 0: none */
+    wr_watchdog *watchdog;    /* of native modules; NULL: none */
+    size_t number;            /* unique in the gateway */
 } wr_instance_host;
 
 /* Does it need the loop and the folder? */

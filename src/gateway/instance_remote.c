@@ -11,7 +11,10 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "gateway/instance_crash.h"
+#include "gateway/instance_sandbox.h"
 #include "platform/file.h"
+#include "platform/folder.h"
 #include "weir/remote.h"
 
 static weir_err no_memory(wr_error *error)
@@ -52,40 +55,51 @@ static char *find_host_program(void)
     return found != NULL ? found : wr_text_copy("weir");
 }
 
+/* The text as a JSON string, the caller's to free. NULL: out of memory, or it is not UTF-8. */
+static char *quote(const char *text)
+{
+    json_t *string = json_string(text);
+    char *quoted = string == NULL ? NULL : json_dumps(string, JSON_ENCODE_ANY);
+    json_decref(string);
+    return quoted;
+}
+
 /* The args of the module host. The module's own are JSON text already and stay as they are. */
-static char *make_hosted_args(const char *file, const char *args)
+static char *make_hosted_args(const char *file, const wr_module_config *config)
 {
     wr_buffer text = WR_BUFFER_INIT;
-    json_t *path = json_string(file);
-    char *quoted = path == NULL ? NULL : json_dumps(path, JSON_ENCODE_ANY);
-    json_decref(path);
-    if (quoted == NULL) {
-        return NULL;
+    char *path = quote(file);
+    char *name = quote(config->name);
+    bool quoted = path != NULL && name != NULL;
+    if (quoted) {
+        wr_buffer_printf(&text,
+                         "{\"outprocess.loader\":{\"name\":\"native\",\"entrypoint\":"
+                         "{\"module.path\":%s}},\"module.name\":%s,\"module.args\":%s}",
+                         path, name, config->args);
     }
-    wr_buffer_printf(&text,
-                     "{\"outprocess.loader\":{\"name\":\"native\",\"entrypoint\":"
-                     "{\"module.path\":%s}},\"module.args\":%s}",
-                     quoted, args);
-    free(quoted);
-    return wr_buffer_take(&text);
+    free(path);
+    free(name);
+    return quoted ? wr_buffer_take(&text) : NULL;
 }
 
 static weir_err set_isolated(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     char *file = NULL;
-    weir_err err =
-        wr_native_find(instance->config->module_path, host->config_folder, &file, error);
+    weir_err err = wr_native_find(instance->config->module_path, host->config_folder, &file, error);
     if (err != WEIR_OK) {
         return err;
     }
+    const char *folder =
+        instance->folder == NULL ? host->folder : wr_run_folder_path(instance->folder);
     wr_buffer control = WR_BUFFER_INIT;
-    wr_buffer_printf(&control, "%s/c%zu", host->folder, host->number);
+    wr_buffer_printf(&control, "%s/c%zu", folder, host->number);
     instance->control_path = wr_buffer_take(&control);
-    instance->hosted_args = make_hosted_args(file, instance->config->args);
+    instance->hosted_args = make_hosted_args(file, instance->config);
     instance->host_program = find_host_program();
+    instance->module_file = wr_path_absolute(file);
     free(file);
-    if (instance->control_path == NULL || instance->hosted_args == NULL ||
-        instance->host_program == NULL) {
+    if (instance->module_file == NULL || instance->control_path == NULL ||
+        instance->hosted_args == NULL || instance->host_program == NULL) {
         return no_memory(error);
     }
     instance->host_args[0] = "host";
@@ -115,7 +129,7 @@ static weir_err set_environment(wr_instance *instance, wr_error *error)
     wr_buffer control = WR_BUFFER_INIT;
     wr_buffer_printf(&control, "%s=%s", WEIR_ENV_CONTROL_ID, instance->proxy_options.control_path);
     instance->control_env = wr_buffer_take(&control);
-    instance->launch_env = calloc(count + 2, sizeof(char *));
+    instance->launch_env = calloc(count + 3, sizeof(char *));
     if (instance->control_env == NULL || instance->launch_env == NULL) {
         return no_memory(error);
     }
@@ -123,6 +137,7 @@ static weir_err set_environment(wr_instance *instance, wr_error *error)
         instance->launch_env[i] = from[i];
     }
     instance->launch_env[count] = instance->control_env;
+    instance->launch_env[count + 1] = instance->users_env; /* NULL: none */
     instance->launch.process.env = instance->launch_env;
     return WEIR_OK;
 }
@@ -131,13 +146,23 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
 {
     const wr_outprocess_config *config = &instance->config->outprocess;
     wr_proxy_options *options = &instance->proxy_options;
-    options->folder = host->folder;
+    /* Another user's process cannot go into this one's folder, but it can where it listens. */
+    options->folder = config->allowed.count > 0 ? NULL : host->folder;
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
     options->message_path = config->message_id;
+    options->allowed = config->allowed;
     options->control_path = config->control_id;
     options->args = instance->config->args;
+    options->restart = instance->config->restart;
+    options->heartbeat = instance->config->heartbeat;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;
+    if (instance->config->sandbox.present) {
+        weir_err err = wr_sandboxed_prepare(instance, error);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
     if (instance->config->isolated) {
         weir_err err = set_isolated(instance, host, error);
         if (err != WEIR_OK) {
@@ -149,20 +174,29 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
         return WEIR_OK;
     }
     options->launch = &instance->launch;
+    if (instance->config->sandbox.present) {
+        weir_err err = wr_sandboxed_create(instance, error);
+        if (err != WEIR_OK) {
+            return err;
+        }
+    }
     return set_environment(instance, error);
 }
 
 weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, wr_error *error)
 {
     weir_err err = set_options(instance, host, error);
+    if (err == WEIR_OK && wr_instance_set_crash(instance, host) != WEIR_OK) {
+        err = no_memory(error);
+    }
     if (err != WEIR_OK) {
         return err;
     }
     err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), false,
                          &instance->node);
     if (err == WEIR_OK) {
-        err = wr_proxy_create(instance->node, host->loop, &instance->proxy_options,
-                              &instance->proxy);
+        err =
+            wr_proxy_create(instance->node, host->loop, &instance->proxy_options, &instance->proxy);
     }
     return err == WEIR_OK ? WEIR_OK : wr_error_set(error, err, "%s", weir_err_text(err));
 }
@@ -172,6 +206,9 @@ void wr_remote_free(wr_instance *instance)
     free(instance->control_path);
     free(instance->hosted_args);
     free(instance->host_program);
+    free(instance->module_file);
     free(instance->launch_env);
     free(instance->control_env);
+    wr_instance_free_crash(instance);
+    wr_sandboxed_free(instance);
 }

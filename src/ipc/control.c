@@ -85,6 +85,7 @@ static size_t extension_size(const wr_extension *extension)
     return EXTENSION_HEADER_SIZE + entry_size(extension->features != 0, U32_SIZE) +
            entry_size(extension->message_limit != 0, U32_SIZE) + entry_size(reason > 0, reason) +
            entry_size(extension->window != 0, U32_SIZE) +
+           entry_size(extension->protocol.last != 0, U32_SIZE) +
            entry_size(is_id(&extension->session), WR_ID_SIZE) +
            entry_size(is_id(&extension->instance), WR_ID_SIZE) +
            entry_size(has_position(extension), POSITION_SIZE);
@@ -210,6 +211,8 @@ static void append_extension(wr_buffer *out, const wr_extension *extension)
         wr_buffer_append(out, extension->reason, reason);
     }
     append_u32_entry(out, WR_EXTENSION_WINDOW, extension->window);
+    append_u32_entry(out, WR_EXTENSION_PROTOCOL,
+                     (uint32_t)extension->protocol.first << 16 | extension->protocol.last);
     append_id_entry(out, WR_EXTENSION_SESSION, &extension->session);
     append_id_entry(out, WR_EXTENSION_INSTANCE, &extension->instance);
     if (has_position(extension)) {
@@ -356,6 +359,23 @@ static weir_err decode_position(const cursor *from, size_t length, wr_position *
     return WEIR_OK;
 }
 
+static weir_err decode_protocol(const cursor *from, size_t length, wr_protocol_range *range)
+{
+    uint32_t value = 0;
+    weir_err err = decode_u32_entry(from, length, "protocol", &value);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    wr_protocol_range said = {(uint16_t)(value >> 16), (uint16_t)(value & 0xffffu)};
+    if (said.first == 0 || said.first > said.last) {
+        return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
+                            "byte %zu: extension entry protocol: %u to %u is no range", from->at,
+                            said.first, said.last);
+    }
+    *range = said;
+    return WEIR_OK;
+}
+
 static weir_err decode_reason(const cursor *from, size_t length, wr_extension *extension)
 {
     const uint8_t *text = from->image + from->at;
@@ -387,6 +407,8 @@ static weir_err decode_value(const cursor *from, uint8_t type, size_t length,
         return decode_id(from, length, "instance", &extension->instance);
     case WR_EXTENSION_POSITION:
         return decode_position(from, length, &extension->position);
+    case WR_EXTENSION_PROTOCOL:
+        return decode_protocol(from, length, &extension->protocol);
     default:
         return WEIR_OK;
     }

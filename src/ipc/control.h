@@ -20,6 +20,8 @@
 
 /* The largest control message in bytes: nanomsg's receive limit. It bounds a module's args. */
 #define WR_CONTROL_SIZE_MAX (1024u * 1024u)
+/* All but a create, and a reply with a long reason, fit here: they can be sent without memory. */
+#define WR_CONTROL_SIZE_SMALL 256u
 
 /* Create: the fixed bytes around uri and args, both with their NUL. */
 #define WR_CONTROL_URI_PAIR 0x10u
@@ -65,7 +67,8 @@ typedef enum wr_extension_type {
     WR_EXTENSION_SESSION = 5,       /* id, in create: of the gateway's session with this remote */
     WR_EXTENSION_INSTANCE = 6,      /* id, in create: of the remote that `received` is about; in
                                        reply: of the remote */
-    WR_EXTENSION_POSITION = 7       /* three u64: received, first, sent */
+    WR_EXTENSION_POSITION = 7,      /* three u64: received, first, sent */
+    WR_EXTENSION_PROTOCOL = 8       /* two u16: the first and the last version (ipc/protocol.h) */
 } wr_extension_type;
 
 /* Where one side of a session stands. Messages are counted for each direction from 0 on. */
@@ -76,6 +79,11 @@ typedef struct wr_position {
     uint64_t sent;     /* how many it has sent before: those below this may come again */
 } wr_position;
 
+typedef struct wr_protocol_range {
+    uint16_t first;
+    uint16_t last; /* 0: not said */
+} wr_protocol_range;
+
 typedef struct wr_extension {
     bool present; /* false: an old peer; the rest is zero */
     uint32_t features;
@@ -84,7 +92,8 @@ typedef struct wr_extension {
     uint32_t window;        /* messages; 0: not said */
     wr_id session;          /* none: not said */
     wr_id instance;         /* none: not said */
-    wr_position position;   /* said where features have WR_FEATURE_ACKNOWLEDGE */
+    wr_protocol_range protocol;
+    wr_position position; /* said where features have WR_FEATURE_ACKNOWLEDGE */
 } wr_extension;
 
 typedef struct wr_control_message {

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "ipc/control.h"
+#include "ipc/protocol.h"
 
 /* clang-format off */
 static const uint8_t plain_create[] = {
@@ -247,8 +248,7 @@ static void messages_with_a_number_have_the_documented_bytes(void **state)
 {
     (void)state;
     const uint8_t expected[] = {0xa1, 0x6c, 1, 7, 0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8};
-    wr_control_message acknowledge = {.type = WR_CONTROL_ACKNOWLEDGE,
-                                      .count = 0x0102030405060708u};
+    wr_control_message acknowledge = {.type = WR_CONTROL_ACKNOWLEDGE, .count = 0x0102030405060708u};
     wr_buffer buffer = WR_BUFFER_INIT;
     assert_int_equal(WEIR_OK, wr_control_encode(&acknowledge, &buffer));
     assert_int_equal(sizeof(expected), buffer.size);
@@ -290,10 +290,9 @@ static void a_session_survives_encoding_and_decoding(void **state)
 static void a_position_whose_first_is_after_sent_is_refused(void **state)
 {
     (void)state;
-    wr_control_message reply = {.type = WR_CONTROL_REPLY,
-                                .extension = {.present = true,
-                                              .features = WR_FEATURE_ACKNOWLEDGE,
-                                              .position = {0, 6, 5}}};
+    wr_control_message reply = {
+        .type = WR_CONTROL_REPLY,
+        .extension = {.present = true, .features = WR_FEATURE_ACKNOWLEDGE, .position = {0, 6, 5}}};
     wr_buffer buffer = WR_BUFFER_INIT;
     assert_int_equal(WEIR_OK, wr_control_encode(&reply, &buffer));
     wr_control_message message;
@@ -377,6 +376,50 @@ static void types_have_names(void **state)
     assert_string_equal("unknown", wr_control_type_name((wr_control_type)9));
 }
 
+static void protocol_range_is_carried_and_checked(void **state)
+{
+    (void)state;
+    wr_control_message reply = {.type = WR_CONTROL_REPLY,
+                                .extension = {.present = true, .protocol = {2, 0xffff}}};
+    wr_control_message back = {0};
+    wr_buffer image = WR_BUFFER_INIT;
+    assert_int_equal(wr_control_encode(&reply, &image), WEIR_OK);
+    assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL), WEIR_OK);
+    assert_int_equal(back.extension.protocol.first, 2);
+    assert_int_equal(back.extension.protocol.last, 0xffff);
+    wr_buffer_deinit(&image);
+
+    static const wr_protocol_range wrong[] = {{0, 1}, {2, 1}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        reply.extension.protocol = wrong[i];
+        assert_int_equal(wr_control_encode(&reply, &image), WEIR_OK);
+        assert_int_equal(wr_control_decode(image.data, image.size, &back, NULL), WEIR_ERR_PROTOCOL);
+        wr_buffer_deinit(&image);
+    }
+}
+
+static void one_protocol_version_in_common_is_enough(void **state)
+{
+    (void)state;
+    static const struct {
+        bool present;
+        wr_protocol_range range;
+        bool agreed;
+    } rows[] = {
+        {false, {0, 0}, true},
+        {true, {0, 0}, true},
+        {true, {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST}, true},
+        {true, {WR_PROTOCOL_LAST, WR_PROTOCOL_LAST + 1}, true},
+        {true, {WR_PROTOCOL_LAST + 1, WR_PROTOCOL_LAST + 2}, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        wr_extension peer = {.present = rows[i].present, .protocol = rows[i].range};
+        wr_error error = {.code = WEIR_OK};
+        assert_int_equal(wr_protocol_agree(&peer, &error), rows[i].agreed);
+        assert_int_equal(error.code, rows[i].agreed ? WEIR_OK : WEIR_ERR_UNSUPPORTED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +441,8 @@ int main(void)
         cmocka_unit_test(message_over_the_limit_is_not_encoded),
         cmocka_unit_test(incomplete_message_is_not_encoded),
         cmocka_unit_test(types_have_names),
+        cmocka_unit_test(protocol_range_is_carried_and_checked),
+        cmocka_unit_test(one_protocol_version_in_common_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 /* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
 #define RELEASED_PER_PUT 3u
 
-static weir_message **place(const wr_window *window, uint64_t number)
+static wr_window_place *place(const wr_window *window, uint64_t number)
 {
     return &window->ring[number & (window->capacity - 1)];
 }
@@ -26,11 +26,11 @@ static uint64_t image_size(const weir_message *msg)
 static weir_err grow(wr_window *window)
 {
     wr_window grown = {.capacity = window->capacity == 0 ? RING_START : 2 * window->capacity};
-    grown.ring = malloc(grown.capacity * sizeof(weir_message *));
+    grown.ring = malloc(grown.capacity * sizeof(wr_window_place));
     if (grown.ring == NULL) {
         return WEIR_ERR_MEMORY;
     }
-    for (uint64_t n = window->base; n < window->end; n++) {
+    for (uint64_t n = window->kept; n < window->end; n++) {
         *place(&grown, n) = *place(window, n);
     }
     free(window->ring);
@@ -39,12 +39,18 @@ static weir_err grow(wr_window *window)
     return WEIR_OK;
 }
 
-/* Give up the oldest, which was sent. */
+/* Release the oldest that counts; give up what need not be remembered any more. */
 static void release_oldest(wr_window *window)
 {
-    weir_message *msg = *place(window, window->base++);
-    window->bytes -= image_size(msg);
-    weir_message_unref(msg);
+    uint64_t size = place(window, window->base++)->size;
+    window->bytes -= size;
+    window->bytes_kept += size;
+    while (window->base - window->kept > window->keep_last ||
+           window->bytes_kept > WR_WINDOW_KEPT_BYTES) {
+        const wr_window_place *oldest = place(window, window->kept++);
+        window->bytes_kept -= oldest->size;
+        weir_message_unref(oldest->msg);
+    }
 }
 
 static void release_up_to(wr_window *window, unsigned count)
@@ -66,7 +72,7 @@ void wr_window_release(wr_window *window)
 static weir_err make_room(wr_window *window)
 {
     release_up_to(window, RELEASED_PER_PUT);
-    return window->end - window->base == window->capacity ? grow(window) : WEIR_OK;
+    return window->end - window->kept == window->capacity ? grow(window) : WEIR_OK;
 }
 
 static bool is_full(wr_window *window)
@@ -92,8 +98,9 @@ size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msg
         if (*err != WEIR_OK) {
             break;
         }
-        *place(window, window->end++) = msg;
-        window->bytes_waiting += image_size(msg);
+        uint64_t size = image_size(msg);
+        *place(window, window->end++) = (wr_window_place){msg, size};
+        window->bytes_waiting += size;
         wr_window_pass(window);
         taken++;
     }
@@ -106,21 +113,21 @@ weir_err wr_window_put(wr_window *window, weir_message *msg)
     if (err != WEIR_OK) {
         return err;
     }
-    *place(window, window->end++) = weir_message_ref(msg);
-    window->bytes_waiting += image_size(msg);
+    uint64_t size = image_size(msg);
+    *place(window, window->end++) = (wr_window_place){weir_message_ref(msg), size};
+    window->bytes_waiting += size;
     return WEIR_OK;
 }
 
 weir_message *wr_window_peek(const wr_window *window)
 {
-    return window->next < window->end ? *place(window, window->next) : NULL;
+    return window->next < window->end ? place(window, window->next)->msg : NULL;
 }
 
 /* The next message needs no sending any more, or was just sent. */
 static void advance(wr_window *window)
 {
-    uint64_t size = image_size(*place(window, window->next));
-    window->next++;
+    uint64_t size = place(window, window->next++)->size;
     window->bytes_waiting -= size;
     window->bytes += size;
 }
@@ -137,9 +144,9 @@ void wr_window_pass(wr_window *window)
 
 void wr_window_drop(wr_window *window)
 {
-    weir_message *msg = *place(window, window->next);
-    window->bytes_waiting -= image_size(msg);
-    weir_message_unref(msg);
+    const wr_window_place *dropped = place(window, window->next);
+    window->bytes_waiting -= dropped->size;
+    weir_message_unref(dropped->msg);
     for (uint64_t n = window->next + 1; n < window->end; n++) {
         *place(window, n - 1) = *place(window, n);
     }
@@ -181,10 +188,26 @@ void wr_window_rewind(wr_window *window, bool keep)
     window->keep = keep;
 }
 
+size_t wr_window_given_count(const wr_window *window)
+{
+    return (size_t)(window->next - window->kept);
+}
+
+void wr_window_get_given(const wr_window *window, wr_window_given *out)
+{
+    for (uint64_t n = window->kept; n < window->next; n++) {
+        *out++ = (wr_window_given){
+            .msg = weir_message_ref(place(window, n)->msg),
+            .number = n,
+            .acknowledged = n < window->acknowledged,
+        };
+    }
+}
+
 void wr_window_deinit(wr_window *window)
 {
-    for (uint64_t n = window->base; n < window->end; n++) {
-        weir_message_unref(*place(window, n));
+    for (uint64_t n = window->kept; n < window->end; n++) {
+        weir_message_unref(place(window, n)->msg);
     }
     free(window->ring);
     *window = (wr_window){.ring = NULL};

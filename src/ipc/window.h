@@ -4,10 +4,11 @@
  * were sent on the present connection, then those that wait to be sent. Messages are numbered from
  * 0 on, from the session's start.
  *
- *     base <= acknowledged <= next <= end
- *         base..acknowledged: to be released; ..next: sent, kept until acknowledged; ..end: waiting
+ *     kept <= base <= acknowledged <= next <= end
+ *         kept..base: released, remembered for a crash report; ..acknowledged: to be released;
+ *         ..next: sent, kept until acknowledged; ..end: waiting
  *
- * On a connection without acknowledgement a message is given up as soon as it is sent.
+ * On a connection without acknowledgement a message is released as soon as it is sent.
  * One thread at a time.
  */
 #ifndef WR_IPC_WINDOW_H
@@ -25,10 +26,21 @@
  * bytes, so that what is on its way stays in the processor's cache. */
 #define WR_WINDOW_MESSAGES 8192u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
+/* The most bytes of released messages that are remembered: they are no longer in use, and the cache
+ * is for those that are. */
+#define WR_WINDOW_KEPT_BYTES (256u * 1024u)
+
+/* The size is asked once and kept here: the message itself is then only touched to be sent. */
+typedef struct wr_window_place {
+    weir_message *msg; /* one reference */
+    uint64_t size;     /* of its image, in bytes */
+} wr_window_place;
 
 typedef struct wr_window {
-    weir_message **ring; /* the message numbered n is at n & (capacity - 1); a reference each */
-    size_t capacity;     /* 0 or a power of two */
+    wr_window_place *ring; /* the message numbered n is at n & (capacity - 1) */
+    size_t capacity;       /* 0 or a power of two */
+    uint64_t keep_last;    /* how many released messages to remember; set once, 0: none */
+    uint64_t kept;
     uint64_t base;
     uint64_t next;
     uint64_t end;
@@ -36,6 +48,7 @@ typedef struct wr_window {
     uint64_t sent;          /* the highest `next` ever: numbers below it may reach the peer twice */
     uint64_t bytes;         /* of the images base..next */
     uint64_t bytes_waiting; /* next..end */
+    uint64_t bytes_kept;    /* kept..base: these count for no other limit */
     bool keep;              /* this connection acknowledges */
 } wr_window;
 
@@ -64,9 +77,22 @@ WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
  * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
  * PROTOCOL (more than was sent). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
-/* Release all that is acknowledged. */
+/* Release all that is acknowledged, but for what is to be remembered. */
 WR_SHARED void wr_window_release(wr_window *window);
 /* A new connection, which acknowledges if `keep`: everything from base on waits again. */
 WR_SHARED void wr_window_rewind(wr_window *window, bool keep);
+
+/* A message that the peer was given: one that it acknowledged (or that was sent to a peer that does
+ * not acknowledge) or one that was sent on the present connection. */
+typedef struct wr_window_given {
+    weir_message *msg; /* a reference of its own */
+    uint64_t number;
+    bool acknowledged;
+} wr_window_given;
+
+/* How many messages wr_window_get_given gives. */
+WR_SHARED size_t wr_window_given_count(const wr_window *window);
+/* All of them, oldest first, into `out` with room for so many; unref each. */
+WR_SHARED void wr_window_get_given(const wr_window *window, wr_window_given *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/window.h"
@@ -157,6 +158,112 @@ static void a_dropped_message_leaves_no_gap_in_the_numbers(void **state)
     wr_window_deinit(&window);
 }
 
+static void assert_given(const wr_window *window, uint64_t first, uint64_t acknowledged,
+                         uint64_t end)
+{
+    size_t count = wr_window_given_count(window);
+    assert_int_equal(count, end - first);
+    wr_window_given *given = calloc(count + 1, sizeof(*given));
+    assert_non_null(given);
+    wr_window_get_given(window, given);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(given[i].number, first + i);
+        assert_int_equal(number_of(given[i].msg), first + i);
+        assert_int_equal(given[i].acknowledged, first + i < acknowledged);
+        weir_message_unref(given[i].msg);
+    }
+    free(given);
+}
+
+static void the_last_acknowledged_are_remembered(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true, .keep_last = 16};
+    assert_given(&window, 0, 0, 0);
+    for (uint64_t n = 0; n < 200; n++) {
+        put(&window, n);
+    }
+    send_to(&window, 150);
+    assert_given(&window, 0, 0, 150);
+    assert_int_equal(wr_window_acknowledge(&window, 100), WEIR_OK);
+    wr_window_release(&window);
+    assert_given(&window, 84, 100, 150);
+    wr_window_rewind(&window, true);
+    assert_given(&window, 84, 100, 100);
+    send_to(&window, 200);
+    assert_given(&window, 84, 100, 200);
+    assert_int_equal(wr_window_acknowledge(&window, 200), WEIR_OK);
+    for (uint64_t n = 200; n < 1000; n++) { /* the ring grows, and goes round */
+        put(&window, n);
+        send_to(&window, n + 1);
+        assert_int_equal(wr_window_acknowledge(&window, n), WEIR_OK);
+    }
+    wr_window_release(&window);
+    assert_given(&window, 983, 999, 1000);
+    wr_window_deinit(&window);
+}
+
+static void a_peer_that_does_not_acknowledge_was_given_what_was_sent(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = false, .keep_last = 4};
+    for (uint64_t n = 0; n < 100; n++) {
+        put(&window, n);
+    }
+    send_to(&window, 90);
+    assert_given(&window, 86, 90, 90);
+    wr_window_deinit(&window);
+}
+
+static void put_large(wr_window *window, size_t size)
+{
+    void *content;
+    weir_message *msg;
+    assert_int_equal(weir_message_reserve(NULL, 0, size, &content, &msg), WEIR_OK);
+    memset(content, 0, size);
+    assert_int_equal(wr_window_put(window, msg), WEIR_OK);
+    weir_message_unref(msg);
+    wr_window_pass(window);
+}
+
+static void what_is_remembered_does_not_fill_the_window(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true, .keep_last = 16};
+    for (unsigned n = 0; n < 8; n++) {
+        put_large(&window, WR_WINDOW_BYTES / 8);
+    }
+    assert_true(wr_window_full(&window));
+    assert_int_equal(wr_window_acknowledge(&window, 8), WEIR_OK);
+    wr_window_release(&window);
+    assert_false(wr_window_full(&window));
+    assert_int_equal(window.bytes, 0);
+    for (unsigned n = 0; n < 7; n++) {
+        put_large(&window, WR_WINDOW_BYTES / 8);
+        assert_false(wr_window_full(&window));
+    }
+    wr_window_deinit(&window);
+}
+
+static void large_messages_are_remembered_up_to_a_limit_of_bytes(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true, .keep_last = 16};
+    for (uint64_t n = 0; n < 32; n++) {
+        put_large(&window, 64 * 1024);
+        assert_int_equal(wr_window_acknowledge(&window, n + 1), WEIR_OK);
+        wr_window_release(&window);
+        assert_true(window.bytes_kept <= WR_WINDOW_KEPT_BYTES);
+    }
+    assert_int_equal(wr_window_given_count(&window), 3); /* of 64 KiB and a header */
+    put_large(&window, WR_WINDOW_KEPT_BYTES);
+    assert_int_equal(wr_window_acknowledge(&window, 33), WEIR_OK);
+    wr_window_release(&window);
+    assert_int_equal(wr_window_given_count(&window), 0);
+    assert_int_equal(window.bytes_kept, 0);
+    wr_window_deinit(&window);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +274,10 @@ int main(void)
         cmocka_unit_test(what_is_acknowledged_is_released_while_more_is_put),
         cmocka_unit_test(it_is_full_at_its_limit_of_messages),
         cmocka_unit_test(a_dropped_message_leaves_no_gap_in_the_numbers),
+        cmocka_unit_test(the_last_acknowledged_are_remembered),
+        cmocka_unit_test(a_peer_that_does_not_acknowledge_was_given_what_was_sent),
+        cmocka_unit_test(what_is_remembered_does_not_fill_the_window),
+        cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

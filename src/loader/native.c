@@ -11,7 +11,8 @@
 #include "module/host.h"
 #include "platform/file.h"
 
-/* Does `<folder>/<prefix><name><suffix>` exist? Then it is `*found`; else it is noted in `tried`. */
+/* Does `<folder>/<prefix><name><suffix>` exist? Then it is `*found`; else it is noted in `tried`.
+ */
 static bool try_path(const char *folder, size_t folder_size, const char *prefix, const char *name,
                      const char *suffix, char **found, wr_buffer *tried)
 {

@@ -60,12 +60,13 @@ static wr_task *take_task(wr_loop *loop)
     return task;
 }
 
-static bool is_ending(wr_loop *loop)
+/* A task that was posted since the last was taken has sent a wake of its own. */
+static bool is_over(wr_loop *loop)
 {
     wr_mutex_lock(&loop->lock);
-    bool ending = loop->ending;
+    bool over = loop->ending && loop->first == NULL;
     wr_mutex_unlock(&loop->lock);
-    return ending;
+    return over;
 }
 
 static void on_wake(uv_async_t *handle)
@@ -75,7 +76,7 @@ static void on_wake(uv_async_t *handle)
     while ((task = take_task(loop)) != NULL) {
         task->run(task);
     }
-    if (is_ending(loop) && !uv_is_closing((uv_handle_t *)handle)) {
+    if (is_over(loop) && !uv_is_closing((uv_handle_t *)handle)) {
         uv_close((uv_handle_t *)handle, NULL);
     }
 }

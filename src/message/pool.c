@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pool (contract in pool.h), after the magazines of Bonwick and Adams: two chains per thread and
- * class, so that a thread that goes back and forth over a chain's edge does not meet the depot at
- * each step.
+ * The pool (contract in pool.h), after the magazines of Bonwick and Adams: two chains per thread
+ * and class, so that a thread that goes back and forth over a chain's edge does not meet the depot
+ * at each step.
  *
  * Sanitizers watch malloc and free; under them every block comes from there.
  */
@@ -21,8 +21,8 @@
 #define CLASS_COUNT 21u
 
 /* The most blocks and bytes of a chain (but one block at least), and the bytes of a class that the
- * depot keeps; what is over goes back to malloc. Large blocks are worth keeping even more than small
- * ones: fresh pages cost several times what copying into them does. */
+ * depot keeps; what is over goes back to malloc. Large blocks are worth keeping even more than
+ * small ones: fresh pages cost several times what copying into them does. */
 #define CHAIN_BLOCKS_MAX 32u
 #define CHAIN_BYTES_MAX 65536u
 #define DEPOT_BYTES_MAX (8u * 1024u * 1024u)
@@ -61,7 +61,7 @@ static unsigned class_of(size_t size)
     }
     unsigned class = CLASS_STEPS;
     for (size_t room = 2 * CLASS_STEP * CLASS_STEPS; room < size; room *= 2) {
-        class++;
+        class ++;
     }
     return class;
 }

@@ -2,8 +2,8 @@
  *
  * Memory for messages: blocks that one thread gets and another gives back, by the million.
  *
- * Each thread keeps lists of free blocks by size class, and passes whole chains of them on through a
- * depot that all share: so malloc and its locks are met once in many messages. Blocks over
+ * Each thread keeps lists of free blocks by size class, and passes whole chains of them on through
+ * a depot that all share: so malloc and its locks are met once in many messages. Blocks over
  * WR_POOL_BLOCK_MAX go straight to malloc. Any thread.
  */
 #ifndef WR_MESSAGE_POOL_H

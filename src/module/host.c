@@ -10,8 +10,9 @@
 
 #include "base/log.h"
 
-/* A table may be longer than the one that we know, never shorter. */
-#define API_SIZE_MIN ((uint32_t)sizeof(weir_module_api))
+/* The table of the first version, whose last field is destroy: a module built against it is taken
+ * for ever. A field that comes later is read only where api->size says that it is there. */
+#define API_SIZE_MIN ((uint32_t)(offsetof(weir_module_api, destroy) + sizeof(void (*)(void *))))
 
 /* ---- from the module to its host ---- */
 

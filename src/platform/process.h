@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Child processes. A child gets descriptors 0 (/dev/null), 1 and 2 (a stream to the parent), and no
- * others; it leads a process group of its own; it dies with its parent, however that ends.
+ * others; it leads a process group of its own; it dies with its parent, however that ends. (In
+ * libweir-gateway, from which tests use it, too.)
  */
 #ifndef WR_PLATFORM_PROCESS_H
 #define WR_PLATFORM_PROCESS_H
@@ -11,15 +12,17 @@
 
 #include "base/api.h"
 #include "base/error.h"
+#include "platform/sandbox.h"
 #include "platform/stream.h"
 
 typedef struct wr_process wr_process;
 
 typedef struct wr_process_options {
-    const char *path;              /* of the program; with a slash: that file, else found in PATH */
-    const char *const *args;       /* NULL-terminated, without the program's name */
-    const char *const *env;        /* NULL-terminated "NAME=VALUE", added to the parent's */
-    const char *working_dir;       /* NULL: the parent's */
+    const char *path;          /* of the program; with a slash: that file, else found in PATH */
+    const char *const *args;   /* NULL-terminated, without the program's name */
+    const char *const *env;    /* NULL-terminated "NAME=VALUE", added to the parent's */
+    const char *working_dir;   /* NULL: the parent's */
+    const wr_sandbox *sandbox; /* NULL: none; must live as long as the call */
 } wr_process_options;
 
 #define WR_EXIT_UNKNOWN (-1)
@@ -30,7 +33,8 @@ typedef struct wr_process_exit {
 } wr_process_exit;
 
 /* Start a child. The thread that calls this must live as long as the child should. Errors:
- * NOT_FOUND, DENIED, IO, MEMORY; `error` says which step failed (program, working folder) and why. */
+ * NOT_FOUND, DENIED, IO, MEMORY; `error` says which step failed (program, working folder) and why.
+ */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_process_spawn(const wr_process_options *options,
                                                     wr_process **out, wr_error *error);
 WR_SHARED int64_t wr_process_id(const wr_process *process);
@@ -48,8 +52,5 @@ WR_SHARED void wr_process_kill(wr_process *process);
 WR_SHARED void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size);
 /* Kill and collect the child if it still lives; free. NULL is allowed. */
 WR_SHARED void wr_process_destroy(wr_process *process);
-/* Ids of this process and its user. */
-WR_SHARED int64_t wr_process_self(void);
-WR_SHARED uint32_t wr_process_user(void);
 
 #endif

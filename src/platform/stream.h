@@ -67,6 +67,9 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_listener_open(const char *path, wr_listene
                                                     wr_error *error);
 /* Errors: WOULD_BLOCK (nobody waits), IO, MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_listener_accept(wr_listener *listener, wr_stream **out);
+/* Let processes of all users connect (0666); whose they are is for the one that accepts to check.
+ * Errors: NOT_FOUND (the path names something else by now), DENIED, IO. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_listener_share(wr_listener *listener, wr_error *error);
 WR_SHARED wr_waitable wr_listener_waitable(const wr_listener *listener);
 /* Close, and remove the path if it is still this listener's socket. NULL is allowed. */
 WR_SHARED void wr_listener_close(wr_listener *listener);

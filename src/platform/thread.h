@@ -55,7 +55,10 @@ WR_SHARED void wr_thread_on_exit(void (*run)(void *arg), void *arg);
 typedef struct wr_once {
     wr_os_once os;
 } wr_once;
-#define WR_ONCE_INIT {WR_OS_ONCE_INIT}
+#define WR_ONCE_INIT                                                                               \
+    {                                                                                              \
+        WR_OS_ONCE_INIT                                                                            \
+    }
 WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
 
 /* Let a moment pass: between two looks at something that another thread is about to change. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's control channel and state machine (table in proxy.h). All on the loop.
+ * The proxy's control channel. All on the loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,24 +8,19 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
+#include "platform/file.h"
+#include "platform/folder.h"
 #include "proxy/proxy_internal.h"
 
-void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state)
-{
-    atomic_store(&proxy->state, (int)state);
-}
+/* Control messages that are read before the other sockets have their turn. */
+#define CONTROL_BATCH 64u
 
 static void retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
     proxy->retry_ms = proxy->retry_ms * 2 > WR_RETRY_MAX_MS ? WR_RETRY_MAX_MS : proxy->retry_ms * 2;
-}
-
-static void fail(wr_proxy *proxy, const char *what, const char *reason)
-{
-    wr_log(proxy->node->name, WEIR_LOG_ERROR, "%s: %s", what, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_FAILED);
 }
 
 void wr_proxy_disconnect(wr_proxy *proxy)
@@ -38,14 +33,15 @@ void wr_proxy_disconnect(wr_proxy *proxy)
     proxy->control = NULL;
     proxy->start_sent = false;
     wr_timer_clear(proxy->timer);
+    wr_proxy_end_heartbeat(proxy);
 }
 
-/* The last that it said: what it acknowledged need not be sent again. True: it said goodbye. */
-static bool read_last_words(wr_proxy *proxy)
+/* The last that it said: what it acknowledged need not be sent again. `reply`: its last one, if
+ * there is one; it may have said goodbye, or that the module failed. */
+static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    bool goodbye = false;
     while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
@@ -54,10 +50,10 @@ static bool read_last_words(wr_proxy *proxy)
             weir_err ignored = wr_proxy_acknowledge(proxy, message.count);
             (void)ignored; /* a wrong one changes nothing */
         }
-        goodbye = goodbye || (message.type == WR_CONTROL_REPLY &&
-                              message.status == WR_REPLY_DETACHED);
+        if (message.type == WR_CONTROL_REPLY) {
+            *reply = message;
+        }
     }
-    return goodbye;
 }
 
 /* One line for the end of a running module, and one for a time of failing attempts. */
@@ -65,31 +61,56 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
 {
     const char *at = proxy->options.control_path;
     if (goodbye) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
     } else if (state == WR_PROXY_RUNNING) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
     } else if (!proxy->trouble_logged) {
         proxy->trouble_logged = true;
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s",
-               at, reason);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s", at,
+                     reason);
+    }
+}
+
+static void on_failed(wr_proxy *proxy, const wr_control_message *reply);
+
+static void hasten_retry(wr_proxy *proxy)
+{
+    if (wr_clock_ns() - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+        proxy->retry_ms = 1;
+    } else if (proxy->retry_ms > WR_RETRY_SERVED_MAX_MS) {
+        proxy->retry_ms = WR_RETRY_SERVED_MAX_MS;
     }
 }
 
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
+    wr_control_message last = {.status = WR_REPLY_CREATED};
     wr_proxy_read_rest(proxy);
-    if (proxy->channel != NULL && read_last_words(proxy)) {
-        goodbye = true;
+    if (proxy->channel != NULL) {
+        read_last_words(proxy, &last);
+    }
+    goodbye = goodbye || last.status == WR_REPLY_DETACHED;
+    if (last.status == WR_REPLY_MODULE_FAILED && state == WR_PROXY_RUNNING) {
+        on_failed(proxy, &last);
+        return;
     }
     wr_proxy_tell(proxy); /* it may live on, and must not send again what has arrived */
     wr_proxy_disconnect(proxy);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_LOST);
     if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
         return;
     }
-    log_loss(proxy, state, goodbye, reason);
-    wr_proxy_set_state(proxy, WR_PROXY_WAITING);
+    if (state == WR_PROXY_ENDING) {
+        return;
+    }
+    if (reason != NULL) {
+        log_loss(proxy, state, goodbye, reason);
+    }
+    if (state == WR_PROXY_RUNNING) {
+        hasten_retry(proxy);
+    }
     retry_later(proxy);
 }
 
@@ -100,7 +121,8 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
 
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
@@ -114,8 +136,8 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         return true;
     }
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot send %s: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
+                     wr_control_type_name(message->type), weir_err_text(err));
     }
     return err == WEIR_OK;
 }
@@ -130,18 +152,51 @@ void wr_proxy_send_start(wr_proxy *proxy)
     (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
 }
 
+void wr_proxy_forget_message_path(wr_proxy *proxy)
+{
+    if (proxy->message_path != NULL && proxy->options.message_path == NULL) {
+        wr_file_remove(proxy->message_path);
+    }
+    free(proxy->message_path);
+    proxy->message_path = NULL;
+}
+
+void wr_proxy_keep_folder(const wr_proxy *proxy)
+{
+    const char *folder = proxy->options.folder;
+    if (folder == NULL || wr_file_exists(folder)) {
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    if (wr_folder_ensure(folder, &error) == WEIR_OK) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed; it is made again",
+               folder);
+    } else {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "the folder '%s' was removed: %s", folder,
+               wr_error_text(&error));
+    }
+}
+
+/* So often the time until the next create is doubled. */
+#define CREATES_UNANSWERED_MAX 6u
+
 /* The message channel's path for the next create. */
 static bool choose_message_path(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
     if (proxy->options.message_path != NULL) {
         proxy->message_path = wr_text_copy(proxy->options.message_path);
         return proxy->message_path != NULL;
     }
+    wr_proxy_keep_folder(proxy);
     wr_buffer path = WR_BUFFER_INIT;
-    wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
-                     (unsigned long long)(uintptr_t)proxy,
-                     (unsigned long long)++proxy->create_count);
+    unsigned long long number = ++proxy->create_count;
+    if (proxy->options.folder == NULL) {
+        wr_buffer_printf(&path, "%s.m%llu", proxy->options.control_path, number);
+    } else {
+        wr_buffer_printf(&path, "%s/m%llx-%llu", proxy->options.folder,
+                         (unsigned long long)(uintptr_t)proxy, number);
+    }
     proxy->message_path = wr_buffer_take(&path);
     return proxy->message_path != NULL;
 }
@@ -165,6 +220,7 @@ static void send_create(wr_proxy *proxy)
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
                       .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
                       .window = WR_WINDOW_MESSAGES,
+                      .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
                       .instance = proxy->instance},
     };
@@ -176,7 +232,9 @@ static void send_create(wr_proxy *proxy)
         (void)wr_proxy_send_control(proxy, &create);
     }
     wr_buffer_deinit(&uri);
-    wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+    /* Each time twice as long: to be asked again and again is no help to a slow one. */
+    wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+    proxy->unanswered += proxy->unanswered < CREATES_UNANSWERED_MAX;
 }
 
 static void begin_create(wr_proxy *proxy)
@@ -185,7 +243,8 @@ static void begin_create(wr_proxy *proxy)
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;
     }
-    wr_proxy_set_state(proxy, WR_PROXY_CREATING);
+    proxy->unanswered = 0;
+    proxy->answered = false;
     send_create(proxy);
 }
 
@@ -201,6 +260,12 @@ static void attach(wr_proxy *proxy)
     } else {
         wr_proxy_lose(proxy, wr_error_text(&error));
     }
+}
+
+static void begin_attach(wr_proxy *proxy)
+{
+    proxy->attach_deadline_ns = wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
+    attach(proxy);
 }
 
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
@@ -224,8 +289,8 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-               (unsigned long long)(extension->position.first - proxy->received));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
+                     (unsigned long long)(extension->position.first - proxy->received));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -252,26 +317,62 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "%llu messages are sent again",
-               (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
+                     (unsigned long long)again);
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;
 }
 
-static void on_created(wr_proxy *proxy, const wr_extension *extension)
+/* It will not serve us: a process of ours is started again by its policy, of another we wait for a
+ * change. */
+static void be_refused(wr_proxy *proxy)
 {
+    if (proxy->supervisor != NULL) {
+        wr_proxy_give_up(proxy, "it could not create or start its module");
+    } else {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+    }
+}
+
+static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_late)
+{
+    wr_error error = {.code = WEIR_OK};
     if (wr_proxy_get_state(proxy) != WR_PROXY_CREATING) {
         return; /* the answer to a create that was sent again */
+    }
+    proxy->unanswered -= proxy->unanswered > 0;
+    if (!extension->present && proxy->unanswered > 0 && !is_late) {
+        /* It may make its module anew for each create that it finds: let it answer them all. */
+        wr_timer_set(proxy->timer, (uint64_t)proxy->options.timeout_ms << proxy->unanswered);
+        proxy->answered = true;
+        return;
+    }
+    if (!wr_protocol_agree(extension, &error)) {
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "cannot work with the remote module: %s",
+                     wr_error_text(&error));
+        wr_timer_clear(proxy->timer);
+        be_refused(proxy);
+        return;
     }
     if (!agree(proxy, extension)) {
         return;
     }
     set_peer_limit(proxy, extension);
-    wr_proxy_set_state(proxy, WR_PROXY_ATTACHING);
-    proxy->attach_deadline_ns =
-        wr_clock_ns() + (uint64_t)proxy->options.timeout_ms * WR_NS_PER_MS;
-    attach(proxy);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
+    wr_timer_clear(proxy->timer);
+    if (proxy->start_wanted) {
+        begin_attach(proxy);
+    } /* else its links are still to be made, and what it sends would go nowhere */
+}
+
+void wr_proxy_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && proxy->channel == NULL) {
+        begin_attach(proxy);
+    } else {
+        wr_proxy_send_start(proxy);
+    }
 }
 
 static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
@@ -279,27 +380,36 @@ static void on_failed(wr_proxy *proxy, const wr_control_message *reply)
     const char *reason = reply->extension.reason[0] != '\0' ? reply->extension.reason
                                                             : "it gave no reason; see its output";
     wr_proxy_close_channel(proxy);
+    wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
-    if (reply->status == WR_REPLY_CONNECTION_ERROR) {
-        fail(proxy, "the remote module could not open its message channel", reason);
+    switch (reply->status) {
+    case WR_REPLY_CONNECTION_ERROR:
+        wr_proxy_log(proxy, WEIR_LOG_ERROR,
+                     "the remote module could not open its message channel: %s", reason);
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
-    } else if (reply->status == WR_REPLY_MODULE_FAILED) {
-        fail(proxy, "the remote module could not be created or started", reason);
-    } else {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
-               reply->status, reason);
-        wr_proxy_set_state(proxy, WR_PROXY_FAILED);
+        return;
+    case WR_REPLY_MODULE_FAILED:
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module could not be created or started: %s",
+                     reason);
+        break;
+    default:
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "the remote module replied with status %u (%s)",
+                     reply->status, reason);
+        break;
     }
+    be_refused(proxy);
 }
 
 static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 {
-    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool over = state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING || state == WR_PROXY_FAILED;
     if (reply->status == WR_REPLY_DETACHED) {
         lose(proxy, true, "");
     } else if (reply->status == WR_REPLY_CREATED) {
-        on_created(proxy, &reply->extension);
-    } else if (!stopping) {
+        on_created(proxy, &reply->extension, false);
+    } else if (!over) {
         on_failed(proxy, reply);
     }
 }
@@ -308,8 +418,9 @@ static void on_reply(wr_proxy *proxy, const wr_control_message *reply)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    if ((state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING) &&
-        wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
+    bool attached =
+        state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
+    if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
     } else if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
@@ -331,8 +442,8 @@ void wr_proxy_tell(void *arg)
     }
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
-                                                             .count = proxy->received});
+    (void)wr_proxy_send_control(
+        proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = proxy->received});
 }
 
 void wr_proxy_tell_soon(wr_proxy *proxy)
@@ -348,31 +459,40 @@ static bool handle_frame(wr_proxy *proxy, const wr_sp_frame *frame)
 {
     wr_error error = {.code = WEIR_OK};
     wr_control_message message;
+    wr_proxy_heard(proxy);
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message: %s", error.text);
     } else if (err != WEIR_OK) {
         wr_proxy_lose(proxy, wr_error_text(&error));
     } else if (message.type == WR_CONTROL_REPLY) {
         on_reply(proxy, &message);
     } else if (message.type == WR_CONTROL_ACKNOWLEDGE) {
         on_acknowledge(proxy, message.count);
+    } else if (message.type == WR_CONTROL_HEARTBEAT_REPLY) {
+        wr_proxy_on_heartbeat_reply(proxy, message.count);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
-               wr_control_type_name(message.type));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "ignored a control message '%s' from a remote",
+                     wr_control_type_name(message.type));
     }
     return proxy->control != NULL;
 }
 
+/* What the remote sent; CONTROL_BATCH messages, then the other sockets have their turn. */
 static void read_control(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
     wr_sp_frame frame;
-    weir_err err;
-    while ((err = wr_sp_receive(proxy->control, &frame, &error)) == WEIR_OK) {
-        if (!handle_frame(proxy, &frame)) {
+    weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < CONTROL_BATCH && err == WEIR_OK; i++) {
+        err = wr_sp_receive(proxy->control, &frame, &error);
+        if (err == WEIR_OK && !handle_frame(proxy, &frame)) {
             return;
         }
+    }
+    if (err == WEIR_OK) {
+        wr_loop_post(proxy->loop, &proxy->control_task); /* there may be more in the buffer */
+        return;
     }
     if (err != WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the control channel"
@@ -380,7 +500,16 @@ static void read_control(wr_proxy *proxy)
         return;
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
+        wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
         begin_create(proxy);
+    }
+}
+
+void wr_proxy_on_control_task(wr_task *task)
+{
+    wr_proxy *proxy = WR_PROXY_OF(task, control_task);
+    if (proxy->control != NULL) {
+        read_control(proxy);
     }
 }
 
@@ -395,21 +524,6 @@ static void on_control(void *arg, unsigned ready)
     }
 }
 
-static weir_err check_peer(wr_stream *stream, wr_error *error)
-{
-    uint32_t user;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "cannot tell whose process it is");
-    }
-    if (user != 0 && user != wr_process_user()) {
-        return wr_error_set(error, WEIR_ERR_DENIED, "it belongs to user %u; only this user's "
-                                                    "processes and root's are accepted",
-                            user);
-    }
-    return WEIR_OK;
-}
-
 static weir_err open_control(wr_proxy *proxy, wr_error *error)
 {
     wr_stream *stream;
@@ -417,7 +531,7 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = check_peer(stream, error);
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -440,52 +554,79 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
 
 static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 {
-    if (proxy->waiting_logged) {
+    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
+    bool *logged = normal ? &proxy->waiting_logged : &proxy->refusal_logged;
+    if (*logged) {
         return;
     }
-    bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
     if (normal && proxy->supervisor != NULL) {
         return; /* it was launched a moment ago */
     }
-    proxy->waiting_logged = true;
+    *logged = true;
     if (normal) {
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
-               proxy->options.control_path);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
+                     proxy->options.control_path);
     } else {
-        wr_log(proxy->node->name, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
-               proxy->options.control_path, wr_error_text(error));
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
+                     proxy->options.control_path, wr_error_text(error));
     }
 }
 
-void wr_proxy_try_connect(void *arg)
+bool wr_proxy_may_connect(const wr_proxy *proxy)
 {
-    wr_proxy *proxy = arg;
-    if (wr_proxy_get_state(proxy) != WR_PROXY_WAITING) {
-        return;
-    }
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    return proxy->control == NULL &&
+           (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
+}
+
+void wr_proxy_try_connect(wr_proxy *proxy)
+{
     wr_error error = {.code = WEIR_OK};
     weir_err err = open_control(proxy, &error);
-    if (err != WEIR_OK) {
+    if (err != WEIR_OK && wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
         log_waiting(proxy, err, &error);
         retry_later(proxy);
         return;
     }
+    if (err != WEIR_OK) { /* who bound the socket may not listen yet */
+        if (proxy->retry_ms < WR_RETRY_MAX_MS) {
+            retry_later(proxy);
+        }
+        return;
+    }
     proxy->waiting_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_CONNECTING);
+    proxy->refusal_logged = false;
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
+}
+
+/* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
+ * nanomsg forgets what it has received when the connection is closed. */
+static void give_up_waiting(wr_proxy *proxy)
+{
+    bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    if (!destroyed &&
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY})) {
+        proxy->destroy_sent = true;
+        wr_timer_set(proxy->timer, WR_DESTROY_DELAY_MS);
+    } else {
+        wr_proxy_disconnect(proxy);
+    }
+    wr_proxy_continue_stop(proxy);
 }
 
 void wr_proxy_on_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     switch (wr_proxy_get_state(proxy)) {
-    case WR_PROXY_WAITING:
-        wr_proxy_try_connect(proxy);
-        break;
     case WR_PROXY_CONNECTING:
         wr_proxy_lose(proxy, "no greeting came");
         break;
     case WR_PROXY_CREATING:
+        if (proxy->answered) {
+            on_created(proxy, &(wr_extension){.present = false}, true);
+            break;
+        }
         send_create(proxy);
         break;
     case WR_PROXY_ATTACHING:
@@ -496,14 +637,27 @@ void wr_proxy_on_timer(void *arg)
         }
         break;
     case WR_PROXY_FAILED:
-        begin_create(proxy);
+        if (proxy->control != NULL) {
+            wr_proxy_pass(proxy, WR_PROXY_EVENT_RETRIED);
+            begin_create(proxy);
+            break;
+        }
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_WAITING:
+    case WR_PROXY_ENDED:
+        wr_proxy_try_connect(proxy);
+        break;
+    case WR_PROXY_BACKING_OFF:
+        wr_proxy_launch_again(proxy);
         break;
     case WR_PROXY_STOPPING:
-        wr_proxy_disconnect(proxy);
-        wr_proxy_continue_stop(proxy);
+        give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
+    case WR_PROXY_ENDING:
     case WR_PROXY_STOPPED:
+    case WR_PROXY_STATE_COUNT:
         break;
     }
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's life cycle: begin, start, stop (contract in proxy.h).
+ * The proxy's begin, start and stop (contract in proxy.h).
  */
 #include "proxy/proxy.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,13 @@ wr_proxy_state wr_proxy_get_state(const wr_proxy *proxy)
     return (wr_proxy_state)atomic_load(&proxy->state);
 }
 
-const char *wr_proxy_state_name(wr_proxy_state state)
+void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event)
 {
-    static const char *const names[] = {"waiting", "connecting", "creating", "attaching",
-                                        "running", "failed",     "stopping", "stopped"};
-    return names[state];
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool possible = wr_proxy_next_state(state, event, &state);
+    assert(possible);
+    (void)possible;
+    atomic_store(&proxy->state, (int)state);
 }
 
 int64_t wr_proxy_pid(const wr_proxy *proxy)
@@ -34,7 +37,7 @@ int64_t wr_proxy_pid(const wr_proxy *proxy)
 static void on_control_folder(void *arg)
 {
     wr_proxy *proxy = arg;
-    if (wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
+    if (wr_proxy_may_connect(proxy)) {
         proxy->retry_ms = 1;
         wr_proxy_try_connect(proxy);
     }
@@ -67,35 +70,14 @@ uint64_t wr_proxy_redelivered(const wr_proxy *proxy)
     return atomic_load(&proxy->redelivered);
 }
 
-static void on_exit_of_process(void *arg, const wr_process_exit *result)
+uint64_t wr_proxy_restarts(const wr_proxy *proxy)
 {
-    wr_proxy *proxy = arg;
-    char text[64];
-    wr_process_exit_text(result, text, sizeof(text));
-    bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
-    wr_log(proxy->node->name, stopping ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "process %lld ended: %s",
-           (long long)wr_supervisor_pid(proxy->supervisor), text);
-    wr_supervisor_destroy(proxy->supervisor);
-    proxy->supervisor = NULL;
-    atomic_store(&proxy->pid, 0);
-    if (stopping) {
-        wr_proxy_continue_stop(proxy);
-    }
+    return atomic_load(&proxy->restarts);
 }
 
-static void launch(wr_proxy *proxy)
+uint64_t wr_proxy_hangs(const wr_proxy *proxy)
 {
-    wr_error error = {.code = WEIR_OK};
-    const wr_launch *how = proxy->options.launch;
-    if (wr_supervisor_launch(proxy->loop, proxy->node->name, how, on_exit_of_process, proxy,
-                             &proxy->supervisor, &error) != WEIR_OK) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "cannot launch '%s': %s", how->process.path,
-               wr_error_text(&error));
-        return;
-    }
-    atomic_store(&proxy->pid, wr_supervisor_pid(proxy->supervisor));
-    wr_log(proxy->node->name, WEIR_LOG_INFO, "launched '%s' as process %lld", how->process.path,
-           (long long)wr_proxy_pid(proxy));
+    return atomic_load(&proxy->hangs);
 }
 
 static void on_begin(wr_task *task)
@@ -103,16 +85,19 @@ static void on_begin(wr_task *task)
     wr_proxy *proxy = WR_PROXY_OF(task, begin_task);
     watch_control_folder(proxy);
     if (proxy->options.launch != NULL) {
-        launch(proxy);
+        wr_proxy_launch(proxy);
+    } else {
+        wr_proxy_try_connect(proxy);
     }
-    wr_proxy_try_connect(proxy);
 }
 
 static void on_start(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, start_task);
-    proxy->start_wanted = true;
-    wr_proxy_send_start(proxy);
+    if (!proxy->start_wanted) {
+        proxy->start_wanted = true;
+        wr_proxy_go_on(proxy);
+    }
 }
 
 void wr_proxy_start(wr_proxy *proxy)
@@ -120,24 +105,17 @@ void wr_proxy_start(wr_proxy *proxy)
     wr_loop_post(proxy->loop, &proxy->start_task);
 }
 
-/* Let the process end: it was asked to by destroy, or never got so far. */
-static void end_process(wr_proxy *proxy)
-{
-    if (!proxy->end_asked) {
-        proxy->end_asked = true;
-        wr_supervisor_end(proxy->supervisor, proxy->destroy_sent);
-    }
-}
-
 static void close_times(void *arg)
 {
     wr_proxy *proxy = arg;
     wr_timer_close(proxy->timer);
     wr_timer_close(proxy->tell_timer);
+    wr_timer_close(proxy->heartbeat_timer);
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
     proxy->timer = NULL;
     proxy->tell_timer = NULL;
+    proxy->heartbeat_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -153,7 +131,7 @@ static void finish_stop(wr_proxy *proxy)
     close_times(proxy);
     wr_folder_watch_close(proxy->folder_watch);
     proxy->folder_watch = NULL;
-    wr_proxy_set_state(proxy, WR_PROXY_STOPPED);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_OVER);
     wr_mutex_lock(&proxy->stop_lock);
     proxy->stopped = true;
     wr_cond_signal(&proxy->stop_done);
@@ -176,7 +154,7 @@ void wr_proxy_continue_stop(wr_proxy *proxy)
         }
     }
     if (proxy->supervisor != NULL) {
-        end_process(proxy);
+        wr_proxy_end_process(proxy, proxy->destroy_sent);
         return;
     }
     if (proxy->control == NULL) {
@@ -193,7 +171,7 @@ static uint64_t left_ms(uint64_t deadline_ns)
 static void on_stop(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
-    wr_proxy_set_state(proxy, WR_PROXY_STOPPING);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
     wr_proxy_continue_stop(proxy);
 }
@@ -217,7 +195,8 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
 
 static void destroy(wr_proxy *proxy)
 {
-    free(proxy->message_path);
+    wr_proxy_forget_message_path(proxy);
+    wr_restart_deinit(&proxy->restart);
     wr_window_deinit(&proxy->window);
     wr_cond_deinit(&proxy->stop_done);
     wr_mutex_deinit(&proxy->stop_lock);
@@ -237,6 +216,9 @@ static void open_times(void *arg)
     weir_err err = wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer);
     if (err == WEIR_OK) {
         err = wr_timer_open(proxy->loop, wr_proxy_tell, proxy, &proxy->tell_timer);
+    }
+    if (err == WEIR_OK) {
+        err = wr_proxy_open_heartbeat(proxy);
     }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);
@@ -267,14 +249,18 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->begin_task.run = on_begin;
     proxy->start_task.run = on_start;
     proxy->stop_task.run = on_stop;
+    proxy->restart_task.run = wr_proxy_on_restart_task;
     proxy->free_task.run = on_free;
     proxy->write_task.run = wr_proxy_on_write_task;
     proxy->read_task.run = wr_proxy_on_read_task;
+    proxy->control_task.run = wr_proxy_on_control_task;
     wr_mutex_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);
     wr_loop_call(loop, open_times, proxy);
-    if (proxy->timer == NULL || wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
+    if (proxy->timer == NULL ||
+        wr_restart_init(&proxy->restart, &proxy->options.restart) != WEIR_OK ||
+        wr_node_set_consumer(node, &wr_proxy_consumer, proxy) != WEIR_OK) {
         wr_loop_call(loop, close_times, proxy);
         destroy(proxy);
         return WEIR_ERR_MEMORY;

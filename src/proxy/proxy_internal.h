@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's inside, shared by proxy.c (life cycle), connect.c (control channel and state machine)
- * and transfer.c (messages, both ways).
+ * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (control channel), life.c
+ * (the launched process), heartbeat.c and transfer.c (messages, both ways).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
 
 #include <stddef.h>
 
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/window.h"
+#include "loop/stack_dump.h"
 #include "loop/watch.h"
 #include "platform/alarm.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 #include "proxy/proxy.h"
 
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
+/* One that was in service is tried again at this distance at the most; at once if it was for so
+ * long. Else a peer that comes and goes as fast as it can would keep the gateway busy. */
+#define WR_RETRY_SERVED_MAX_MS 64u
+#define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
+
+/* A remote module that did not take its messages has this long to read destroy. */
+#define WR_DESTROY_DELAY_MS 100u
 
 struct wr_proxy {
     /* Set once. */
@@ -34,6 +44,8 @@ struct wr_proxy {
     _Atomic int state;            /* written by the loop */
     _Atomic int64_t pid;          /* written by the loop */
     _Atomic uint64_t redelivered; /* written by the loop */
+    _Atomic uint64_t restarts;    /* written by the loop */
+    _Atomic uint64_t hangs;       /* written by the loop */
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
@@ -59,30 +71,51 @@ struct wr_proxy {
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count; /* names fresh message channels */
-    char *message_path;    /* of this create */
-    bool waiting_logged;   /* once for each time of waiting */
-    bool trouble_logged;   /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count;  /* names fresh message channels */
+    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
+    bool answered;          /* one was, by an old peer that may answer the others, too */
+    char *message_path;     /* of this create */
+    bool waiting_logged;    /* once for each time of waiting */
+    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
+    wr_log_limit log_limit; /* of wr_proxy_log */
+    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
-    wr_id session;            /* ours, from create on */
-    wr_id instance;           /* of the remote that we last talked with */
-    uint32_t features;        /* agreed with it: WR_FEATURE_... */
-    uint64_t received;        /* its messages that the broker has accepted */
-    uint64_t told;            /* how many of them it knows of */
-    uint64_t untold_bytes;    /* bytes of those that it does not know of */
-    uint64_t redelivered_end; /* its messages below this number may have come before */
-    bool end_asked;           /* the supervisor was told to end the process */
+    wr_id session;             /* ours, from create on */
+    wr_id instance;            /* of the remote that we last talked with */
+    uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    uint64_t received;         /* its messages that the broker has accepted */
+    uint64_t told;             /* how many of them it knows of */
+    uint64_t untold_bytes;     /* bytes of those that it does not know of */
+    uint64_t redelivered_end;  /* its messages below this number may have come before */
+    bool end_asked;            /* the supervisor was told to end the process */
+    const char *gave_up;       /* why its end is a failure, however it ends; NULL: it is not */
+    uint64_t hung_ms;          /* it was found to hang after so long without a sign of life */
+    wr_stack_dump *stack_dump; /* under way; the process is ended after it */
+    bool restart_ordered;      /* it is launched anew when it has ended */
+    uint64_t running_since_ns; /* of this process; 0: it was never in service */
+    wr_restart restart;
+
+    /* The loop only: heartbeats. */
+    wr_timer *heartbeat_timer;
+    uint64_t tick_ns;     /* when it was last set */
+    uint64_t heard_ns;    /* the last sign of life */
+    uint64_t beat_number; /* of the last heartbeat sent */
+    bool beat_asked;      /* it is not answered yet */
+    bool silent;          /* found to hang */
+
     uint64_t stop_deadline_ns;
 
     /* Posted to the loop by any thread. */
     wr_task begin_task;
     wr_task start_task;
     wr_task stop_task;
-    wr_task write_task; /* watch until the socket can be written */
-    wr_task free_task;  /* the node is gone */
-    wr_task read_task;  /* go on reading: room again, or more in the buffer */
+    wr_task restart_task;
+    wr_task write_task;   /* watch until the socket can be written */
+    wr_task free_task;    /* the node is gone */
+    wr_task control_task; /* go on reading control messages */
+    wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
     /* stop waits for `stopped`: under stop_lock. */
     wr_mutex stop_lock;
@@ -90,19 +123,56 @@ struct wr_proxy {
     bool stopped;
 };
 
+/* proxy.c: on the loop. */
+void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
+
+/* The loop: a line that the remote module's side causes, as often as it likes. */
+#define wr_proxy_log(proxy, level, ...)                                                            \
+    wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__)
+
 /* connect.c: on the loop. */
-void wr_proxy_set_state(wr_proxy *proxy, wr_proxy_state state);
-void wr_proxy_try_connect(void *proxy);
+/* Nobody is connected, and who comes to the control id is welcome: where the launched process is
+ * not started again, that may be one that somebody starts by hand. */
+bool wr_proxy_may_connect(const wr_proxy *proxy);
+void wr_proxy_try_connect(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
+void wr_proxy_on_control_task(wr_task *task);
+/* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
 /* Close both channels; what was on its way in them is lost. */
 void wr_proxy_disconnect(wr_proxy *proxy);
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* Somebody may have tidied up the folder of our sockets: make it again. */
+void wr_proxy_keep_folder(const wr_proxy *proxy);
+/* A path that we made up may still name the socket of a remote module that was killed. */
+void wr_proxy_forget_message_path(wr_proxy *proxy);
+/* All links exist: connect the message channel if that had to wait, or send start. */
+void wr_proxy_go_on(wr_proxy *proxy);
 /* Send start if all is there and it was not sent. */
 void wr_proxy_send_start(wr_proxy *proxy);
 
 /* proxy.c: on the loop, while stopping: something has ended; go on to the next step. */
 void wr_proxy_continue_stop(wr_proxy *proxy);
+
+/* life.c: on the loop, launched processes only. */
+void wr_proxy_launch(wr_proxy *proxy);
+void wr_proxy_launch_again(wr_proxy *proxy);
+/* End the process: now, or, where it was asked to by destroy, after its grace period. */
+void wr_proxy_end_process(wr_proxy *proxy, bool asked);
+/* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */
+void wr_proxy_give_up(wr_proxy *proxy, const char *why);
+/* The same for one that hangs; its stacks are logged first. */
+void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
+void wr_proxy_on_restart_task(wr_task *task);
+
+/* heartbeat.c: on the loop. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
+/* From running to the end of the connection. */
+void wr_proxy_begin_heartbeat(wr_proxy *proxy);
+void wr_proxy_end_heartbeat(wr_proxy *proxy);
+/* A control message came. */
+void wr_proxy_heard(wr_proxy *proxy);
+void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;

@@ -8,10 +8,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "loop/watch.h"
+#include "platform/clock.h"
 
 /* A line of output that is longer is logged in pieces. */
 #define LINE_MAX_BYTES (WEIR_LOG_TEXT_MAX - 8u)
+/* Lines of output that go to the log in a second, once a burst is over; the rest is counted. */
+#define LINES_PER_SECOND 1000u
 
 typedef enum ending {
     LIVING,
@@ -22,14 +26,16 @@ typedef enum ending {
 
 struct wr_supervisor {
     const char *name;
-    const wr_launch *launch;
     wr_process *process;
     wr_watch *exit_watch;
     wr_watch *output_watch; /* NULL: the output has ended */
     wr_timer *timer;
     ending ending;
+    uint32_t grace_ms; /* of this ending */
     void (*on_exit)(void *arg, const wr_process_exit *result);
     void *arg;
+    wr_line_ring lines; /* the last ones */
+    wr_log_limit limit; /* of those that go to the log */
     size_t line_size;
     char line[LINE_MAX_BYTES + 1];
 };
@@ -65,13 +71,24 @@ static const char *parse_own_format(const char *line, weir_log_level *level)
     return line;
 }
 
+void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
+{
+    weir_log_level level = WEIR_LOG_INFO;
+    const char *text = parse_own_format(line, &level);
+    wr_line_ring_add(&supervisor->lines, line);
+    wr_log_limited(&supervisor->limit, wr_clock_ns(), supervisor->name, level, "%s", text);
+}
+
+const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor)
+{
+    return &supervisor->lines;
+}
+
 static void log_line(wr_supervisor *supervisor)
 {
     supervisor->line[supervisor->line_size] = '\0';
     if (supervisor->line_size > 0) {
-        weir_log_level level = WEIR_LOG_INFO;
-        const char *text = parse_own_format(supervisor->line, &level);
-        wr_log(supervisor->name, level, "%s", text);
+        wr_supervisor_log(supervisor, supervisor->line);
     }
     supervisor->line_size = 0;
 }
@@ -129,6 +146,7 @@ static void on_exit_ready(void *arg, unsigned ready)
         read_output(supervisor, 1024); /* a grandchild may hold it open and write on for ever */
     }
     log_line(supervisor);
+    wr_log_limit_end(&supervisor->limit, supervisor->name);
     supervisor->on_exit(supervisor->arg, &result);
 }
 
@@ -138,10 +156,10 @@ static void on_timer(void *arg)
     if (supervisor->ending == ASKED) {
         wr_log(supervisor->name, WEIR_LOG_WARN,
                "process %lld did not end within its grace period of %u ms; sending SIGTERM",
-               (long long)wr_process_id(supervisor->process), supervisor->launch->grace_period_ms);
+               (long long)wr_process_id(supervisor->process), supervisor->grace_ms);
         supervisor->ending = TERMINATED;
         wr_process_terminate(supervisor->process);
-        wr_timer_set(supervisor->timer, supervisor->launch->grace_period_ms);
+        wr_timer_set(supervisor->timer, supervisor->grace_ms);
         return;
     }
     wr_log(supervisor->name, WEIR_LOG_WARN, "process %lld ignores SIGTERM; sending SIGKILL",
@@ -177,7 +195,7 @@ weir_err wr_supervisor_launch(wr_loop *loop, const char *name, const wr_launch *
         return wr_error_set(error, WEIR_ERR_MEMORY, "out of memory");
     }
     supervisor->name = name;
-    supervisor->launch = launch;
+    supervisor->limit.per_s = LINES_PER_SECOND;
     supervisor->on_exit = on_exit;
     supervisor->arg = arg;
     weir_err err = wr_process_spawn(&launch->process, &supervisor->process, error);
@@ -195,13 +213,14 @@ weir_err wr_supervisor_launch(wr_loop *loop, const char *name, const wr_launch *
     return WEIR_OK;
 }
 
-void wr_supervisor_end(wr_supervisor *supervisor, bool asked)
+void wr_supervisor_end(wr_supervisor *supervisor, bool asked, uint32_t grace_ms)
 {
+    supervisor->grace_ms = grace_ms;
     supervisor->ending = asked ? ASKED : TERMINATED;
     if (!asked) {
         wr_process_terminate(supervisor->process);
     }
-    wr_timer_set(supervisor->timer, supervisor->launch->grace_period_ms);
+    wr_timer_set(supervisor->timer, supervisor->grace_ms);
 }
 
 int64_t wr_supervisor_pid(const wr_supervisor *supervisor)

@@ -10,10 +10,11 @@
 
 #include "loop/loop.h"
 #include "platform/process.h"
+#include "proxy/line_ring.h"
 
 typedef struct wr_launch {
     wr_process_options process;
-    uint32_t grace_period_ms; /* from being asked to end until SIGTERM, and from there to SIGKILL */
+    uint32_t grace_period_ms; /* for wr_supervisor_end */
 } wr_launch;
 
 typedef struct wr_supervisor wr_supervisor;
@@ -28,9 +29,13 @@ WEIR_MUST_CHECK weir_err wr_supervisor_launch(wr_loop *loop, const char *name,
                                               void (*on_exit)(void *arg,
                                                               const wr_process_exit *result),
                                               void *arg, wr_supervisor **out, wr_error *error);
-/* The process should end by itself now (`asked`), or is told to by SIGTERM at once; then see
- * grace_period_ms. Call it once. */
-void wr_supervisor_end(wr_supervisor *supervisor, bool asked);
+/* The process should end by itself now (`asked`), or is told to by SIGTERM at once; it has
+ * `grace_ms` for each until the next step: SIGTERM, SIGKILL. Call it once. */
+void wr_supervisor_end(wr_supervisor *supervisor, bool asked, uint32_t grace_ms);
+/* Log a line as if the process had written it. */
+void wr_supervisor_log(wr_supervisor *supervisor, const char *line);
+/* The last lines, for a crash report; borrowed. */
+const wr_line_ring *wr_supervisor_lines(const wr_supervisor *supervisor);
 int64_t wr_supervisor_pid(const wr_supervisor *supervisor);
 /* Kills the process if it still lives. NULL is allowed. */
 void wr_supervisor_destroy(wr_supervisor *supervisor);

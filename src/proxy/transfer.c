@@ -22,8 +22,9 @@
 #define GATHER_NS 50000u
 #define ALARM_NS 100000u
 #define ALARM_BUSY_NS 500000u
-/* How much of what a lost remote module left in the socket is taken, at most. */
-#define REST_BATCHES_MAX 65536u
+/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
+ * on writing would keep the loop for ever. */
+#define REST_MAX_NS UINT64_C(1000000000)
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -175,6 +176,7 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_mutex_lock(&proxy->tx_lock);
+    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
     proxy->ack_waits = false;
     wr_mutex_unlock(&proxy->tx_lock);
@@ -288,8 +290,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     weir_err published = wr_node_publish_many(proxy->node, batch, count);
     wr_node_collect(false);
     if (published != WEIR_OK) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
-               weir_err_text(published));
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
+                     weir_err_text(published));
     }
     if (wr_node_has_collected() && !wr_loop_step_aside(proxy->loop, wr_node_run_collected)) {
         wr_node_put_collected();
@@ -304,7 +306,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    for (unsigned i = 0; i < REST_BATCHES_MAX && proxy->channel != NULL && err == WEIR_OK; i++) {
+    uint64_t end_ns = wr_clock_ns() + REST_MAX_NS;
+    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -312,16 +315,17 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->retry_ms = 1;
     proxy->trouble_logged = false;
-    wr_proxy_set_state(proxy, WR_PROXY_RUNNING);
-    wr_log(proxy->node->name, WEIR_LOG_INFO, "attached the remote module at '%s'",
-           proxy->options.control_path);
+    wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
+    proxy->running_since_ns = wr_clock_ns();
+    wr_proxy_begin_heartbeat(proxy);
+    wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
+                 proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
+    wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
-    wr_proxy_send_start(proxy);
 }
 
 static void read_channel(wr_proxy *proxy)
@@ -337,6 +341,10 @@ static void read_channel(wr_proxy *proxy)
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
+    }
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
+        /* What comes behind it must not be taken for it, and acknowledged. */
+        wr_proxy_close_channel(proxy);
     }
     if (err != WEIR_OK) {
         wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"
@@ -403,6 +411,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_stream *stream;
     weir_err err = wr_stream_connect(proxy->message_path, &stream, error);
     if (err != WEIR_OK) {
+        return err;
+    }
+    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err != WEIR_OK) {
+        wr_stream_close(stream);
         return err;
     }
     wr_waitable waitable = wr_stream_waitable(stream);

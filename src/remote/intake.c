@@ -14,7 +14,15 @@
 weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error)
 {
     assert(remote->intake.listener == NULL);
-    return wr_listener_open(path, &remote->intake.listener, error);
+    weir_err err = wr_listener_open(path, &remote->intake.listener, error);
+    if (err != WEIR_OK || remote->allowed.count == 0) {
+        return err;
+    }
+    err = wr_listener_share(remote->intake.listener, error);
+    if (err != WEIR_OK) {
+        wr_intake_close(remote);
+    }
+    return err;
 }
 
 static void disconnect(weir_remote *remote)
@@ -32,9 +40,10 @@ static void disconnect(weir_remote *remote)
 
 static void drop_batch(wr_intake *intake)
 {
-    for (size_t i = 0; i < intake->count; i++) {
+    for (size_t i = intake->first; i < intake->count; i++) {
         weir_message_unref(intake->batch[i]);
     }
+    intake->first = 0;
     intake->count = 0;
     intake->bytes = 0;
 }
@@ -61,10 +70,10 @@ static bool has_room(const wr_intake *intake)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway closed the message channel");
+        wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway closed the message channel");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the message channel failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "the message channel failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -96,19 +105,57 @@ static void fill_batch(weir_remote *remote)
     }
 }
 
-static void deliver_batch(weir_remote *remote)
+/* How many to hand over now. */
+static size_t portion_of(const wr_intake *intake)
+{
+    size_t left = intake->count - intake->first;
+    size_t most = intake->portion == 0 ? 1 : intake->portion;
+    return left < most ? left : most;
+}
+
+static void adapt_portion(wr_intake *intake, uint64_t taken_ns)
+{
+    if (taken_ns >= WR_INTAKE_SLOW_NS) {
+        intake->portion = 1;
+    } else if (intake->portion < WR_INTAKE_BATCH_MAX) {
+        intake->portion = intake->portion == 0 ? 2 : 2 * intake->portion;
+    }
+}
+
+/* They were received by the module. Returns the bytes of their images. */
+static size_t release(wr_intake *intake, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 0;
+        weir_message *msg = intake->batch[intake->first++];
+        (void)weir_message_image(msg, &size);
+        bytes += size;
+        weir_message_unref(msg);
+    }
+    if (intake->first == intake->count) {
+        drop_batch(intake);
+    }
+    return bytes;
+}
+
+static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
+    if (remote->session.ending) {
+        drop_batch(
+            intake); /* there is no module any more; what comes is only read to see the end */
+    }
     if (!remote->started || intake->count == 0) {
         return;
     }
+    size_t count = portion_of(intake);
+    uint64_t begun_ns = wr_clock_ns();
     wr_transmit_enter(&remote->transmit);
-    wr_module_receive(remote->api, remote->self, intake->batch, intake->count);
+    wr_module_receive(remote->api, remote->self, intake->batch + intake->first, count);
     wr_transmit_leave(&remote->transmit);
-    size_t count = intake->count;
-    size_t bytes = intake->bytes;
-    drop_batch(intake);
-    wr_session_processed(remote, count, bytes);
+    adapt_portion(intake, wr_clock_ns() - begun_ns);
+    wr_session_processed(remote, count, release(intake, count));
 }
 
 /* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */
@@ -128,7 +175,7 @@ void wr_intake_work(weir_remote *remote)
         fill_batch(remote);
     }
     if (!transmit.full) {
-        deliver_batch(remote);
+        deliver(remote);
     }
     wr_session_tell_in_time(remote);
 }
@@ -167,12 +214,14 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_intake *intake = &remote->intake;
     weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a message channel: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a message channel: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_DEBUG, "the gateway opened the message channel");
+    wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway opened the message channel");
     intake->pending = true;
+    /* An earlier channel of this session may have been somebody else's, who got what was sent. */
+    wr_transmit_rewind(&remote->transmit, (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0);
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
@@ -199,8 +248,8 @@ void wr_intake_accept(weir_remote *remote)
         return;
     }
     if (has_live_peer(remote)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the message channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the message channel is turned away");
         wr_stream_close(stream);
         return;
     }

@@ -7,8 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "platform/crash_handler.h"
 #include "platform/signal.h"
+#include "platform/stack_dump.h"
 #include "weir/remote.h"
+
+/* Of a user's name, with its NUL; a longer one is nobody's. */
+#define NAME_SIZE 256u
 
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
@@ -21,8 +27,9 @@ static void print_usage(FILE *to, const weir_module_api *api, const char *progra
                   "    %s\n"
                   "CONTROL_ID is the path of the control socket, as \"control.id\" says in the\n"
                   "gateway's configuration; without it, that in %s.\n"
-                  "SIGINT and SIGTERM end the program.\n",
-                  program, api->name, api->summary, WEIR_ENV_CONTROL_ID);
+                  "Gateways of this user and root may connect, and of those users that %s names\n"
+                  "(names or ids, with commas between). SIGINT and SIGTERM end the program.\n",
+                  program, api->name, api->summary, WEIR_ENV_CONTROL_ID, WEIR_ENV_ALLOW_USERS);
 }
 
 static void interrupt(void *arg)
@@ -51,13 +58,43 @@ static weir_err serve_until_stopped(weir_remote *remote)
     return err != WEIR_OK ? err : restored;
 }
 
+/* What makes a crash or a hang of the module tell where it is. */
+static void prepare_for_the_worst(const char *control_id)
+{
+    if (wr_crash_handler_install(control_id) != WEIR_OK) {
+        wr_log(control_id, WEIR_LOG_WARN, "a crash of this process will not say where it was");
+    }
+    if (getenv(WEIR_ENV_CONTROL_ID) != NULL) { /* a gateway launched it */
+        wr_debugger_allow_parent();
+    }
+}
+
+/* Those that the environment names, with commas between. */
+static weir_err allow_users(weir_remote *remote)
+{
+    const char *users = getenv(WEIR_ENV_ALLOW_USERS);
+    weir_err err = WEIR_OK;
+    for (const char *at = users; at != NULL && *at != '\0' && err == WEIR_OK;) {
+        char name[NAME_SIZE];
+        size_t length = strcspn(at, ",");
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(length < NAME_SIZE ? length : 0), at);
+        err = weir_remote_allow_user(remote, name);
+        at += length + (at[length] == ',');
+    }
+    return err;
+}
+
 static int run(const weir_module_api *api, const char *control_id)
 {
+    prepare_for_the_worst(control_id);
     weir_remote *remote = NULL;
     if (weir_remote_attach(api, control_id, &remote) != WEIR_OK) {
         return STATUS_FAILURE; /* the reason is in the log */
     }
-    weir_err err = serve_until_stopped(remote);
+    weir_err err = allow_users(remote);
+    if (err == WEIR_OK) {
+        err = serve_until_stopped(remote);
+    }
     weir_remote_detach(remote);
     if (err != WEIR_OK) {
         (void)fprintf(stderr, "%s: %s\n", control_id, weir_err_text(err));

@@ -15,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/random.h"
+#include "platform/user.h"
 #include "remote/remote_internal.h"
 
 #define WAIT_FOREVER (-1)
@@ -56,8 +57,11 @@ void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable
 static weir_err watch_listeners(weir_remote *remote)
 {
     unsigned events = remote->accept_paused ? 0 : WR_POLL_READ;
-    weir_err err = watch(remote, WR_SOURCE_CONTROL_LISTENER,
-                         wr_listener_waitable(remote->session.listener), events);
+    weir_err err = WEIR_OK;
+    if (remote->session.listener != NULL) {
+        err = watch(remote, WR_SOURCE_CONTROL_LISTENER,
+                    wr_listener_waitable(remote->session.listener), events);
+    }
     if (err == WEIR_OK && remote->intake.listener != NULL) {
         err = watch(remote, WR_SOURCE_MESSAGE_LISTENER,
                     wr_listener_waitable(remote->intake.listener), events);
@@ -70,7 +74,9 @@ static weir_err watch_connections(weir_remote *remote)
     weir_err err = WEIR_OK;
     wr_sp_stream *control = remote->session.stream;
     if (control != NULL) {
-        unsigned events = WR_POLL_READ | (wr_sp_unsent(control) > 0 ? WR_POLL_WRITE : 0);
+        /* Before the peer's greeting nothing can be sent, however writable the socket is. */
+        bool waits = wr_sp_greeted(control) && wr_sp_unsent(control) > 0;
+        unsigned events = WR_POLL_READ | (waits ? WR_POLL_WRITE : 0);
         err = watch(remote, WR_SOURCE_CONTROL, wr_stream_waitable(wr_sp_inner(control)), events);
     }
     wr_channel *channel = remote->intake.channel;
@@ -89,32 +95,22 @@ static weir_err watch_all(weir_remote *remote)
 
 /* Accepting */
 
-static bool is_welcome(const weir_remote *remote, const wr_stream *stream)
+static bool is_welcome(weir_remote *remote, const wr_stream *stream)
 {
-    uint32_t user = 0;
-    weir_err err = wr_stream_peer_user(stream, &user);
-    if (err == WEIR_ERR_UNSUPPORTED) {
-        return true; /* then the socket's access rights are all there is */
+    wr_error error = {.code = WEIR_OK};
+    if (wr_peer_check(stream, &remote->allowed, &error) == WEIR_OK) {
+        return true;
     }
-    if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a connection is refused, its user cannot be told: %s", weir_err_text(err));
-        return false;
-    }
-    if (user != 0 && user != wr_process_user()) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "a connection of user %lu is refused",
-               (unsigned long)user);
-        return false;
-    }
-    return true;
+    wr_remote_log(remote, WEIR_LOG_WARN, "a connection is refused: %s", wr_error_text(&error));
+    return false;
 }
 
 /* Out of descriptors, say: the connection stays in the listener's queue. One line per such time. */
 static void pause_accepting(weir_remote *remote, weir_err err)
 {
     if (!remote->accept_failed) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot accept a connection, trying again: %s",
+                      weir_err_text(err));
     }
     remote->accept_failed = true;
     remote->accept_paused = true;
@@ -207,6 +203,7 @@ static weir_err step(weir_remote *remote, int timeout_ms)
         on_event(remote, &events[i]);
     }
     work(remote);
+    wr_ending_try(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
     remote->session.ended = false;
@@ -223,6 +220,11 @@ static int time_to_wait(weir_remote *remote)
     }
     if (wr_session_owes(remote)) {
         return WR_TELL_DELAY_MS;
+    }
+    if (remote->session.ending) {
+        uint64_t now = wr_clock_ns();
+        uint64_t until = remote->session.ending_until_ns;
+        return now >= until ? 0 : (int)((until - now) / WR_NS_PER_MS) + 1;
     }
     return remote->accept_paused ? ACCEPT_PAUSE_MS : WAIT_FOREVER;
 }
@@ -358,6 +360,7 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     }
     weir_remote *remote = calloc(1, sizeof(*remote));
     if (remote == NULL) {
+        wr_log(control_id, WEIR_LOG_ERROR, "cannot attach: %s", weir_err_text(WEIR_ERR_MEMORY));
         return WEIR_ERR_MEMORY;
     }
     wr_error error = {.code = WEIR_OK};
@@ -375,6 +378,17 @@ weir_err weir_remote_attach(const weir_module_api *api, const char *control_id, 
     return WEIR_OK;
 }
 
+/* Destroy the module and write what it published, as far as the gateway takes it in time. */
+static void leave(weir_remote *remote)
+{
+    wr_session_leave(remote);
+    wr_ending_try(remote);
+    weir_err err = WEIR_OK;
+    while (remote->session.ending && err == WEIR_OK) {
+        err = step(remote, time_to_wait(remote));
+    }
+}
+
 void weir_remote_detach(weir_remote *remote)
 {
     if (remote == NULL) {
@@ -382,12 +396,45 @@ void weir_remote_detach(weir_remote *remote)
     }
     weir_remote_stop(remote);
     if (remote->poller != NULL) {
+        leave(remote);
         wr_session_close(remote);
         wr_transmit_deinit(&remote->transmit);
         wr_poller_destroy(remote->poller);
     }
     free(remote->control_id);
     free(remote);
+}
+
+static weir_err allow(weir_remote *remote, const char *name, wr_error *error)
+{
+    wr_user user;
+    weir_err err = wr_user_find(name, &user, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    err = wr_users_add(&remote->allowed, user.id);
+    if (err != WEIR_OK) {
+        return wr_error_set(error, err, "at most %u users can be allowed", WR_USERS_MAX);
+    }
+    return wr_listener_share(remote->session.listener, error);
+}
+
+weir_err weir_remote_allow_user(weir_remote *remote, const char *user)
+{
+    if (user == NULL) {
+        return WEIR_ERR_INVALID;
+    }
+    if (!take_running(remote)) {
+        return WEIR_ERR_STATE;
+    }
+    wr_error error = {.code = WEIR_OK};
+    weir_err err = allow(remote, user, &error);
+    put_running(remote);
+    if (err != WEIR_OK) {
+        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot allow the user '%s': %s", user,
+               wr_error_text(&error));
+    }
+    return err;
 }
 
 bool weir_remote_launched(const weir_remote *remote)

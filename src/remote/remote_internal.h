@@ -3,6 +3,7 @@
  * The remote side's own data, and what its files offer to each other:
  *   remote.c    life cycle, the three ways to run, the loop's one step
  *   session.c   the control channel: create, start, destroy, reply
+ *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
@@ -15,10 +16,13 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
+#include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
 #include "remote/transmit.h"
@@ -27,6 +31,9 @@
 /* How much is handed to the module at once: enough to make the calls around it cheap, little enough
  * to see a destroy or an interrupt between two batches. */
 #define WR_INTAKE_BATCH_MAX 64u
+/* A module that takes longer than this for what it was handed gets one message at a time, and then
+ * twice as many each time that it does not: between two calls heartbeats are answered. */
+#define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
 /* When the gateway ends the module, what it sent before is delivered first: this many batches, so
  * that a peer which never stops sending cannot put the end off. */
@@ -35,6 +42,10 @@
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
  * part of a window, so that the gateway never waits for it. */
 #define WR_TELL_DELAY_MS 25
+/* What the module has published when it is destroyed is still written, for so long at the most:
+ * when the gateway destroyed it, and when the program leaves by itself. */
+#define WR_END_DELAY_MS 10000u
+#define WR_LEAVE_DELAY_MS 1000u
 
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
@@ -52,15 +63,19 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool extended;         /* the present or last gateway sent an extension block */
-    uint32_t features;     /* agreed with it: WR_FEATURE_... */
-    wr_id id;              /* of its session */
-    wr_id instance;        /* ours, from attach to detach */
+    bool agreed;       /* this connection's create was taken: it may be told what is processed */
+    bool start_came;   /* after it */
+    bool extended;     /* the present or last gateway sent an extension block */
+    uint32_t features; /* agreed with it: WR_FEATURE_... */
+    wr_id id;          /* of its session */
+    wr_id instance;    /* ours, from attach to detach */
     wr_progress processed; /* messages of this session that receive has returned from */
     wr_progress told;      /* how many of them the gateway knows of */
     uint64_t untold_ns;    /* since when there are such that it does not know of */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
-    bool ended;            /* the gateway destroyed the module; not yet told to the caller */
+    bool ending; /* the module is destroyed, and the last that it published is being written */
+    uint64_t ending_until_ns;
+    bool ended; /* the gateway destroyed the module; not yet told to the caller */
 } wr_session;
 
 /* The message channel's receiving half. */
@@ -69,8 +84,10 @@ typedef struct wr_intake {
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
-    size_t count;
+    size_t first;                             /* of these: those before it are delivered */
+    size_t count;                             /* with those */
     size_t bytes;
+    size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
@@ -83,6 +100,9 @@ struct weir_remote {
     char *control_id;
     wr_poller *poller; /* woken by any thread, used otherwise by the running one */
     bool launched;
+
+    /* While nothing runs it, or the running thread. */
+    wr_users allowed; /* beside this user and root */
 
     /* Any thread. */
     atomic_bool running; /* taken (acquire) by who runs the remote, and given back (release): it
@@ -103,8 +123,13 @@ struct weir_remote {
     void *self;                        /* the module's */
     bool created;
     bool started;
-    bool polled; /* by the program's own loop, which waits as long as it likes */
+    wr_log_limit log_limit; /* of wr_remote_log */
+    bool polled;            /* by the program's own loop, which waits as long as it likes */
 };
+
+/* The running thread: a line that a gateway causes, as often as it likes. */
+#define wr_remote_log(remote, level, ...)                                                          \
+    wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
 /* session.c. The running thread, like all below. */
 weir_err wr_session_open(weir_remote *remote, wr_error *error);
@@ -113,7 +138,10 @@ void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
 void wr_session_read(weir_remote *remote);
 void wr_session_write(weir_remote *remote);
-void wr_session_end_module(weir_remote *remote);
+/* Before wr_session_close: take no new gateway, destroy the module, and begin to write the rest. */
+void wr_session_leave(weir_remote *remote);
+/* The module is gone: neither its create nor its args are of use any more. */
+void wr_session_forget(weir_remote *remote);
 /* The module has processed `count` more messages of `bytes` in total. */
 void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
 /* Tell the gateway what it does not know yet, as far as what the module published is on its way. */
@@ -122,6 +150,16 @@ void wr_session_tell(weir_remote *remote);
 void wr_session_tell_in_time(weir_remote *remote);
 /* Is there something that could be told? */
 bool wr_session_owes(weir_remote *remote);
+
+/* ending.c */
+/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
+void wr_ending_destroy(weir_remote *remote);
+/* The same, and close the message channel, whatever is not written. */
+void wr_ending_now(weir_remote *remote);
+/* The same, but the channel stays until wr_ending_try finds that all is written, that the gateway
+ * is gone, or that this time has passed. */
+void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
+void wr_ending_try(weir_remote *remote);
 
 /* intake.c */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);

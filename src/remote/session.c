@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "remote/remote_internal.h"
 
@@ -26,12 +27,6 @@ weir_err wr_session_open(weir_remote *remote, wr_error *error)
 static wr_waitable stream_waitable(const wr_session *session)
 {
     return wr_stream_waitable(wr_sp_inner(session->stream));
-}
-
-static void forget_args(wr_session *session)
-{
-    free(session->args);
-    session->args = NULL;
 }
 
 static void forget_create(wr_session *session)
@@ -52,28 +47,15 @@ static void disconnect(weir_remote *remote)
     session->stream = NULL;
     free(session->large_frame);
     session->large_frame = NULL;
+    session->agreed = false;
     forget_create(session);
 }
 
-/* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
-static void destroy_module(weir_remote *remote)
+void wr_session_forget(weir_remote *remote)
 {
     forget_create(&remote->session);
-    forget_args(&remote->session);
-    remote->started = false;
-    if (remote->created) {
-        wr_transmit_close(&remote->transmit);
-        wr_module_destroy(remote->api, remote->self);
-        remote->created = false;
-        remote->self = NULL;
-        wr_transmit_drain(&remote->transmit);
-    }
-}
-
-void wr_session_end_module(weir_remote *remote)
-{
-    destroy_module(remote);
-    wr_intake_close(remote);
+    free(remote->session.args);
+    remote->session.args = NULL;
 }
 
 /* Replies */
@@ -103,6 +85,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->message_limit = WR_MESSAGE_LIMIT_DEFAULT;
         extension->features = session->features;
         extension->window = WR_WINDOW_MESSAGES;
+        extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
         extension->position.received = session->processed.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
@@ -116,7 +99,8 @@ static weir_err send_control(wr_session *session, const wr_control_message *mess
     if (session->stream == NULL) {
         return WEIR_ERR_CLOSED;
     }
-    wr_buffer image = WR_BUFFER_INIT;
+    char small[WR_CONTROL_SIZE_SMALL];
+    wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
         err = wr_sp_send(session->stream, image.data, image.size, NULL, NULL);
@@ -135,8 +119,8 @@ static void send_or_disconnect(weir_remote *remote, const wr_control_message *me
 {
     weir_err err = send_control(&remote->session, message);
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
-               wr_control_type_name(message->type), weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot send %s to the gateway: %s",
+                      wr_control_type_name(message->type), weir_err_text(err));
     }
     if (err != WEIR_OK) {
         disconnect(remote);
@@ -149,17 +133,9 @@ static void reply(weir_remote *remote, wr_reply_status status, const char *reaso
     send_or_disconnect(remote, &message);
 }
 
-void wr_session_close(weir_remote *remote)
+static void close_listener(weir_remote *remote)
 {
     wr_session *session = &remote->session;
-    destroy_module(remote);
-    wr_session_tell(remote);
-    /* Before the message channel is closed, which alone would look like a crash. */
-    if (session->stream != NULL && wr_sp_greeted(session->stream)) {
-        reply(remote, WR_REPLY_DETACHED, "");
-    }
-    wr_intake_close(remote);
-    disconnect(remote);
     if (session->listener != NULL) {
         wr_remote_unwatch(remote, WR_SOURCE_CONTROL_LISTENER,
                           wr_listener_waitable(session->listener));
@@ -168,20 +144,41 @@ void wr_session_close(weir_remote *remote)
     }
 }
 
+void wr_session_leave(weir_remote *remote)
+{
+    close_listener(remote);
+    wr_ending_begin(remote, WR_LEAVE_DELAY_MS);
+}
+
+void wr_session_close(weir_remote *remote)
+{
+    wr_session *session = &remote->session;
+    wr_ending_destroy(remote);
+    wr_session_tell(remote);
+    /* Before the message channel is closed, which alone would look like a crash. */
+    if (session->stream != NULL && wr_sp_greeted(session->stream)) {
+        reply(remote, WR_REPLY_DETACHED, "");
+    }
+    wr_intake_close(remote);
+    disconnect(remote);
+    close_listener(remote);
+}
+
 /* What the gateway says */
 
 /* The gateway repeats a create that is not answered in time; a slow module is not made twice. */
 static bool is_repeated(const weir_remote *remote, const wr_sp_frame *frame)
 {
     const wr_session *session = &remote->session;
-    bool unused = !remote->started || remote->intake.channel == NULL;
-    return session->create_image != NULL && unused && session->create_size == frame->size &&
+    return session->create_image != NULL && !session->start_came &&
+           session->create_size == frame->size &&
            memcmp(session->create_image, frame->data, frame->size) == 0;
 }
 
 /* Without memory for it a repeated create is a new one, which is correct too. */
 static void remember_create(wr_session *session, const wr_sp_frame *frame)
 {
+    session->start_came = false;
     session->create_image = malloc(frame->size);
     if (session->create_image != NULL) {
         memcpy(session->create_image, frame->data, frame->size);
@@ -233,6 +230,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     wr_session *session = &remote->session;
     wr_intake *intake = &remote->intake;
     bool same = same_id(&session->id, &extension->session);
+    session->agreed = true;
     session->extended = extension->present;
     session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
     session->id = extension->session;
@@ -246,10 +244,10 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
         wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "the gateway says that it received more than was sent; all is sent again");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_rewind(&remote->transmit, acknowledged, session->processed);
+    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -267,27 +265,37 @@ static bool make_module(weir_remote *remote, const wr_control_message *create, b
 {
     wr_error error = {.code = WEIR_OK};
     if (resumed) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the module goes on; messages at %s",
-               create->uri);
+        wr_remote_log(remote, WEIR_LOG_INFO, "the module goes on; messages at %s", create->uri);
         return true;
     }
     if (create_module(remote, create, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be created: %s",
-               wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be created: %s",
+                      wr_error_text(&error));
+        wr_ending_now(remote);
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return false;
     }
     remember_args(&remote->session, create->args);
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is created; messages at %s", create->uri);
     return true;
 }
 
 static void on_create(weir_remote *remote, const wr_control_message *create,
                       const wr_sp_frame *frame)
 {
+    if (remote->session.listener == NULL) {
+        return; /* we are leaving */
+    }
     if (is_repeated(remote, frame)) {
         reply(remote, WR_REPLY_CREATED, "");
+        return;
+    }
+    wr_error error = {.code = WEIR_OK};
+    if (!wr_protocol_agree(&create->extension, &error)) {
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot work with this gateway: %s",
+                      wr_error_text(&error));
+        remote->session.extended = true;
+        reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return;
     }
     bool resumed = can_resume(remote, create);
@@ -299,13 +307,12 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_intake_close(remote);
         forget_create(&remote->session);
     } else {
-        wr_session_end_module(remote);
+        wr_ending_now(remote);
     }
     agree(remote, &create->extension);
-    wr_error error = {.code = WEIR_OK};
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
+                      wr_error_text(&error));
         reply(remote, WR_REPLY_CONNECTION_ERROR, wr_error_text(&error));
         return;
     }
@@ -318,12 +325,13 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
 
 static void on_start(weir_remote *remote)
 {
+    remote->session.start_came = true;
     if (remote->started && remote->session.features != 0) {
         return; /* it went on */
     }
     if (!remote->created || remote->started) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
-               remote->created ? "the module runs already" : "there is no module");
+        wr_remote_log(remote, WEIR_LOG_WARN, "the gateway's start is ignored: %s",
+                      remote->created ? "the module runs already" : "there is no module");
         return;
     }
     wr_error error = {.code = WEIR_OK};
@@ -331,23 +339,24 @@ static void on_start(weir_remote *remote)
     weir_err err = wr_module_start(remote->api, &remote->host, remote->self, &error);
     wr_transmit_leave(&remote->transmit);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the module could not be started: %s",
-               wr_error_text(&error));
-        wr_session_end_module(remote);
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the module could not be started: %s",
+                      wr_error_text(&error));
+        wr_ending_destroy(remote);
+        /* Before the message channel is closed, which alone would look like a crash. */
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
+        wr_ending_now(remote);
         return;
     }
     remote->started = true;
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the module is started");
+    wr_remote_log(remote, WEIR_LOG_INFO, "the module is started");
 }
 
 static void on_destroy(weir_remote *remote)
 {
     wr_intake_drain(remote);
     wr_session_tell(remote);
-    wr_session_end_module(remote);
-    remote->session.ended = true;
-    wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway destroyed the module");
+    wr_ending_begin(remote, WR_END_DELAY_MS);
+    wr_remote_log(remote, WEIR_LOG_INFO, "the gateway destroyed the module");
 }
 
 static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
@@ -358,18 +367,26 @@ static void on_heartbeat(weir_remote *remote, const wr_control_message *message)
 
 static void on_acknowledge(weir_remote *remote, const wr_control_message *message)
 {
+    const wr_session *session = &remote->session;
+    if (!session->agreed || (session->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "an acknowledgement from the gateway is ignored: it was not agreed on");
+        return;
+    }
     if (wr_transmit_acknowledge(&remote->transmit, message->count) != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed: the gateway acknowledged message %llu, which was "
-               "not sent",
-               (unsigned long long)message->count);
+        wr_remote_log(
+            remote, WEIR_LOG_ERROR,
+            "the control connection is closed: the gateway acknowledged message %llu, which was "
+            "not sent",
+            (unsigned long long)message->count);
         disconnect(remote);
     }
 }
 
 static bool acknowledges(const wr_session *session)
 {
-    return session->stream != NULL && (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
+    return session->stream != NULL && session->agreed &&
+           (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 
 /* What may be told: what receive published must outlive us before we say that it is done. */
@@ -460,8 +477,8 @@ static void dispatch(weir_remote *remote, const wr_control_message *message,
     case WR_CONTROL_HEARTBEAT_REPLY:
         break;
     }
-    wr_log(remote->control_id, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
-           wr_control_type_name(message->type));
+    wr_remote_log(remote, WEIR_LOG_WARN, "a control message from the gateway is ignored: %s",
+                  wr_control_type_name(message->type));
 }
 
 /* False: the connection is over. */
@@ -471,14 +488,14 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
     wr_control_message message = {0};
     weir_err err = wr_control_decode(frame->data, frame->size, &message, &error);
     if (err == WEIR_ERR_UNSUPPORTED) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "a control message is ignored: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_WARN, "a control message is ignored: %s",
+                      wr_error_text(&error));
         return true;
     }
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_ERROR,
-               "the control connection is closed, a message on it is malformed: %s",
-               wr_error_text(&error));
+        wr_remote_log(remote, WEIR_LOG_ERROR,
+                      "the control connection is closed, a message on it is malformed: %s",
+                      wr_error_text(&error));
         disconnect(remote);
         return false;
     }
@@ -491,11 +508,11 @@ static bool handle_frame(weir_remote *remote, const wr_sp_frame *frame)
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
     if (err == WEIR_ERR_CLOSED) {
-        wr_log(remote->control_id, WEIR_LOG_INFO, "the gateway went away%s",
-               remote->created ? "; the module stays" : "");
+        wr_remote_log(remote, WEIR_LOG_INFO, "the gateway went away%s",
+                      remote->created ? "; the module stays" : "");
     } else {
-        wr_log(remote->control_id, WEIR_LOG_ERROR, "the control connection failed: %s",
-               wr_error_text(error));
+        wr_remote_log(remote, WEIR_LOG_ERROR, "the control connection failed: %s",
+                      wr_error_text(error));
     }
     disconnect(remote);
 }
@@ -550,11 +567,11 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
                                    .user = session};
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
-        wr_log(remote->control_id, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-               weir_err_text(err));
+        wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
+                      weir_err_text(err));
         return;
     }
-    wr_log(remote->control_id, WEIR_LOG_INFO, "a gateway is connected");
+    wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");
     wr_session_write(remote); /* our greeting */
     wr_session_read(remote);
 }
@@ -568,13 +585,13 @@ void wr_session_accept(weir_remote *remote)
     wr_session_read(remote); /* the present connection may have ended */
     wr_session *session = &remote->session;
     if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a connection that sent no greeting gives way to a newer one");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a connection that sent no greeting gives way to a newer one");
         disconnect(remote);
     }
     if (session->stream != NULL) {
-        wr_log(remote->control_id, WEIR_LOG_WARN,
-               "a second connection to the control channel is turned away");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "a second connection to the control channel is turned away");
         wr_stream_close(stream);
         return;
     }

@@ -267,6 +267,31 @@ static void module_survives_its_gateway_until_the_next_ones_create(void **state)
     place_close(&at);
 }
 
+/* Another process may have been faster than the gateway, and have got what was meant for it. */
+static void what_a_lost_message_channel_got_goes_to_the_next_one(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    place_open_running(&at);
+    module.on_receive = publish_back;
+    gateway_connect(&peer, &at);
+    wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = at.uri, .args = "null"};
+    create.extension.present = true;
+    create.extension.features = WR_FEATURE_ACKNOWLEDGE;
+    gateway_say(&peer, &create);
+    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    gateway_open_messages(&peer, &at);
+    gateway_say_type(&peer, WR_CONTROL_START);
+    gateway_send(&peer, "once");
+    gateway_flush(&peer);
+    gateway_expect(&peer, "once");
+    gateway_open_messages(&peer, &at);
+    gateway_expect(&peer, "once");
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 static void second_control_connection_is_turned_away(void **state)
 {
     (void)state;
@@ -462,6 +487,7 @@ int main(void)
         cmocka_unit_test(large_messages_before_start_are_held_up_to_a_number_of_bytes),
         cmocka_unit_test(destroy_delivers_first_what_was_sent_before),
         cmocka_unit_test(module_survives_its_gateway_until_the_next_ones_create),
+        cmocka_unit_test(what_a_lost_message_channel_got_goes_to_the_next_one),
         cmocka_unit_test(second_control_connection_is_turned_away),
         cmocka_unit_test(start_without_a_module_and_unknown_types_are_ignored),
         cmocka_unit_test(create_with_large_args_arrives_whole),

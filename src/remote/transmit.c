@@ -191,7 +191,14 @@ void wr_transmit_mark(wr_transmit *tx, wr_progress processed)
     wr_mutex_unlock(&tx->mutex);
 }
 
-void wr_transmit_rewind(wr_transmit *tx, bool acknowledged, wr_progress processed)
+void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
+{
+    wr_mutex_lock(&tx->mutex);
+    wr_window_rewind(&tx->window, acknowledged);
+    wr_mutex_unlock(&tx->mutex);
+}
+
+void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed)
 {
     wr_mutex_lock(&tx->mutex);
     wr_window_rewind(&tx->window, acknowledged);
@@ -243,6 +250,8 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
         .full = is_full(tx),
         .lost = tx->channel == NULL,
         .settled = tx->marks.settled,
+        .written = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
+        .waiting = wr_window_waiting(&tx->window),
     };
     wr_mutex_unlock(&tx->mutex);
     return state;

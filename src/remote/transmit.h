@@ -57,6 +57,8 @@ typedef struct wr_transmit_state {
     bool lost;           /* there is no channel, or writing to it failed */
     wr_progress settled; /* of what was received: what it caused is written, so that the peer gets
                           * it even if we die now */
+    bool written;        /* all that was published is in the socket */
+    size_t waiting;      /* messages that are not written */
 } wr_transmit_state;
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller);
@@ -74,8 +76,10 @@ void wr_transmit_get_position(wr_transmit *tx, wr_position *position);
 /* The peer has processed all below `count`. Errors: PROTOCOL (more than was sent). */
 WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count);
 /* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
- * peer will acknowledge. It knows how much was received so far. */
-void wr_transmit_rewind(wr_transmit *tx, bool acknowledged, wr_progress processed);
+ * peer will acknowledge. */
+void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);
+/* The same in agreement with a gateway, which knows how much was received so far. */
+void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed);
 /* So much was received and processed, and what it caused is published. */
 void wr_transmit_mark(wr_transmit *tx, wr_progress processed);
 

@@ -8,6 +8,7 @@
 
 #define THREADS 4u
 #define PER_THREAD 2000u
+#define LARGE_SIZE (256u * 1024u)
 
 static void small_number(char text[16], unsigned number)
 {
@@ -466,6 +467,66 @@ static void dead_connection_of_a_full_queue_makes_way(void **state)
     place_close(&at);
 }
 
+/* More than the sockets hold; the gateway has its greeting, and does not read. */
+static void publish_more_than_fits(place *at, gateway *peer, unsigned count)
+{
+    place_open_running(at);
+    gateway_begin(peer, at, false);
+    wait_greeting(peer->channel);
+    weir_message *msg = message_of_size(LARGE_SIZE);
+    for (unsigned i = 0; i < count; i++) {
+        ASSERT_OK(weir_publish(module.host, msg));
+    }
+    weir_message_unref(msg);
+}
+
+static void what_was_published_before_destroy_arrives_after_it(void **state)
+{
+    (void)state;
+    enum { COUNT = 16 };
+    place at;
+    gateway peer;
+    weir_message *msg = NULL;
+    publish_more_than_fits(&at, &peer, COUNT);
+    gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    probe_wait(&module.destroyed, 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        size_t size = 0;
+        ASSERT_OK(channel_receive(peer.channel, &msg));
+        (void)weir_message_content(msg, &size);
+        assert_int_equal(size, LARGE_SIZE);
+        weir_message_unref(msg);
+    }
+    assert_int_equal(channel_receive(peer.channel, &msg), WEIR_ERR_CLOSED);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+static void new_create_does_not_wait_for_what_the_last_module_published(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    publish_more_than_fits(&at, &peer, 16);
+    gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    gateway_create(&peer, at.uri, "null", false);
+    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    assert_int_equal(probe_get(&module.created), 2);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+static void gateway_that_never_reads_does_not_keep_a_program_from_leaving(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    publish_more_than_fits(&at, &peer, 16);
+    place_close(&at);
+    (void)gateway_expect_reply(&peer, WR_REPLY_DETACHED);
+    gateway_vanish(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +547,9 @@ int main(void)
         cmocka_unit_test(second_message_connection_is_turned_away),
         cmocka_unit_test(new_connection_is_taken_though_the_end_of_the_last_was_not_yet_read),
         cmocka_unit_test(dead_connection_of_a_full_queue_makes_way),
+        cmocka_unit_test(what_was_published_before_destroy_arrives_after_it),
+        cmocka_unit_test(new_create_does_not_wait_for_what_the_last_module_published),
+        cmocka_unit_test(gateway_that_never_reads_does_not_keep_a_program_from_leaving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

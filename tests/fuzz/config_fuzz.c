@@ -9,52 +9,36 @@
 
 #include <jansson.h>
 
+#include "fuzz.h"
 #include "gateway/config.h"
-#include "weir/log.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth) {
-        abort();
-    }
-}
+#include "json_mutate.h"
 
 static void check_problem(void *user, const char *text)
 {
     size_t *count = user;
     (*count)++;
     for (const char *c = text; *c != '\0'; c++) {
-        require((unsigned char)*c >= 0x20 && *c != 0x7f);
+        REQUIRE((unsigned char)*c >= 0x20 && *c != 0x7f);
     }
-}
-
-static void drop_line(void *user, weir_log_level level, const char *who, const char *text)
-{
-    (void)user;
-    (void)level;
-    (void)who;
-    (void)text;
 }
 
 static void check_result(weir_err err, size_t problems, wr_config *config)
 {
-    require(err == WEIR_ERR_MEMORY || (err == WEIR_OK) == (problems == 0));
-    require((err == WEIR_OK) == (config != NULL));
+    REQUIRE(err == WEIR_ERR_MEMORY || (err == WEIR_OK) == (problems == 0));
+    REQUIRE((err == WEIR_OK) == (config != NULL));
     for (size_t i = 0; config != NULL && i < config->module_count; i++) {
         const char *args = config->modules[i].args;
         json_t *json = json_loads(args, JSON_DECODE_ANY, NULL);
-        require(json != NULL);
+        REQUIRE(json != NULL);
         json_decref(json);
-        require(config->modules[i].name != NULL && config->modules[i].name[0] != '\0');
+        REQUIRE(config->modules[i].name != NULL && config->modules[i].name[0] != '\0');
     }
     wr_config_destroy(config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    weir_log_set_sink(drop_line, NULL);
+    fuzz_silence();
     char *text = malloc(size + 1);
     if (text == NULL) {
         return 0;
@@ -80,4 +64,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_result(err, problems, config);
     free(text);
     return 0;
+}
+
+/* Half of the mutations keep it JSON, so that they reach what reads the JSON. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+    fuzz_random random = fuzz_random_from(seed);
+    size_t changed = 0;
+    if (fuzz_one_in(&random, 2)) {
+        changed = fuzz_mutate_json(data, size, max_size, &random);
+    }
+    return changed != 0 ? changed : LLVMFuzzerMutate(data, size, max_size);
 }

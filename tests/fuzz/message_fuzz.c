@@ -7,22 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
+#include "repair.h"
 #include "weir/message.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void require_image(const weir_message *msg, const uint8_t *image, size_t size)
 {
     size_t got = 0;
     const void *bytes = weir_message_image(msg, &got);
-    require(got == size && memcmp(bytes, image, size) == 0);
+    REQUIRE(got == size && memcmp(bytes, image, size) == 0);
 }
 
 static void read_properties(const weir_message *msg)
@@ -30,26 +23,26 @@ static void read_properties(const weir_message *msg)
     weir_property_iter iter = {0};
     size_t count = 0;
     while (weir_message_next(msg, &iter)) {
-        require(weir_message_property(msg, iter.name) == iter.value);
+        REQUIRE(weir_message_property(msg, iter.name) == iter.value);
         count++;
     }
-    require(count == weir_message_property_count(msg));
+    REQUIRE(count == weir_message_property_count(msg));
 }
 
 static void read_content(const weir_message *msg, const uint8_t *image, size_t image_size)
 {
     size_t size = 0;
     const void *content = weir_message_content(msg, &size);
-    require(size <= image_size - WEIR_MESSAGE_SIZE_MIN);
+    REQUIRE(size <= image_size - WEIR_MESSAGE_SIZE_MIN);
     if (size > 0) {
-        require(memcmp(content, image + image_size - size, size) == 0);
+        REQUIRE(memcmp(content, image + image_size - size, size) == 0);
     }
 }
 
 static void build_again(const weir_message *msg, const uint8_t *image, size_t size)
 {
     weir_message *same = NULL;
-    require(weir_message_with(msg, NULL, 0, &same) == WEIR_OK);
+    REQUIRE(weir_message_with(msg, NULL, 0, &same) == WEIR_OK);
     require_image(same, image, size);
     weir_message_unref(same);
 }
@@ -63,9 +56,9 @@ static void change_one(const weir_message *msg)
     if (weir_message_with(msg, &set, 1, &changed) != WEIR_OK) {
         return;
     }
-    require(strcmp(weir_message_property(changed, "fuzz"), "new") == 0);
-    require(weir_message_with(changed, &removed, 1, &back) == WEIR_OK);
-    require(weir_message_property(back, "fuzz") == NULL);
+    REQUIRE(strcmp(weir_message_property(changed, "fuzz"), "new") == 0);
+    REQUIRE(weir_message_with(changed, &removed, 1, &back) == WEIR_OK);
+    REQUIRE(weir_message_property(back, "fuzz") == NULL);
     weir_message_unref(back);
     weir_message_unref(changed);
 }
@@ -83,4 +76,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     change_one(msg);
     weir_message_unref(msg);
     return 0;
+}
+
+/* Mostly whole images with other contents, and mostly with one thing wrong. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+    fuzz_random random = fuzz_random_from(seed);
+    fuzz_fields fields = {0};
+    size = LLVMFuzzerMutate(data, size, max_size);
+    if (fuzz_one_in(&random, 8)) {
+        return size;
+    }
+    fuzz_repair_message(data, size, &fields);
+    if (fuzz_one_in(&random, 3)) {
+        fuzz_break_field(data, size, &fields, &random);
+    }
+    return size;
 }

@@ -9,19 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "ipc/channel.h"
 #include "ipc/sp_stream.h"
+#include "repair.h"
 
 #define FRAME_LIMIT (1024u * 1024u)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 /* What a reader saw: enough to tell two readings apart. */
 typedef struct summary {
@@ -78,16 +71,16 @@ typedef struct reader {
 static void open_reader(reader *r, bool messages)
 {
     wr_stream *end = NULL;
-    require(wr_stream_pair(&end, &r->peer) == WEIR_OK);
+    REQUIRE(wr_stream_pair(&end, &r->peer) == WEIR_OK);
     if (messages) {
-        require(wr_channel_create(end, FRAME_LIMIT, &r->channel) == WEIR_OK);
+        REQUIRE(wr_channel_create(end, FRAME_LIMIT, &r->channel) == WEIR_OK);
         return;
     }
     wr_sp_options options = {.frame_limit = FRAME_LIMIT,
                              .rx_buffer_size = 2 * (size_t)WR_SP_COPY_MAX,
                              .place = place,
                              .user = &r->placed};
-    require(wr_sp_create(end, &options, &r->sp) == WEIR_OK);
+    REQUIRE(wr_sp_create(end, &options, &r->sp) == WEIR_OK);
 }
 
 static void close_reader(reader *r)
@@ -115,7 +108,7 @@ static summary feed(const uint8_t *data, size_t size, size_t piece, bool message
     for (size_t at = 0; at < size && seen.end == WEIR_ERR_WOULD_BLOCK;) {
         wr_slice slice = {data + at, size - at < piece ? size - at : piece};
         size_t sent = 0;
-        require(wr_stream_write(r.peer, &slice, 1, &sent) == WEIR_OK);
+        REQUIRE(wr_stream_write(r.peer, &slice, 1, &sent) == WEIR_OK);
         at += sent;
         read_ready(&r, &seen);
     }
@@ -133,8 +126,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t piece = 1 + (data[0] & 0x7f) + size / 256;
     summary whole = feed(data + 1, size - 1, 65536, messages);
     summary pieces = feed(data + 1, size - 1, piece, messages);
-    require(whole.frames == pieces.frames);
-    require(whole.hash == pieces.hash);
-    require(whole.end == pieces.end);
+    REQUIRE(whole.frames == pieces.frames);
+    REQUIRE(whole.hash == pieces.hash);
+    REQUIRE(whole.end == pieces.end);
     return 0;
+}
+
+/* Mostly whole streams with other contents, and mostly with one thing wrong. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+    fuzz_random random = fuzz_random_from(seed);
+    fuzz_fields fields = {0};
+    size = LLVMFuzzerMutate(data, size, max_size);
+    if (size < 1 || fuzz_one_in(&random, 8)) {
+        return size;
+    }
+    fuzz_repair_stream(data + 1, size - 1, (data[0] & 0x80) != 0, &fields);
+    if (fuzz_one_in(&random, 3)) {
+        fuzz_break_field(data + 1, size - 1, &fields, &random);
+    }
+    return size;
 }

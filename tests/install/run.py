@@ -4,9 +4,11 @@
 run.py WAY SOURCE_DIR BUILD_DIR LIBDIR CMAKE CC   (WAY: pkg_config or cmake)
 
 Installs the build into a temporary prefix, builds the project beside this file against it, together
-with the module that docs/writing-modules.md shows, and runs the result with the installed `weir` and
-with a program of its own. The test's time limit is ctest's.
+with the modules that docs/writing-modules.md shows, and runs the result with the installed `weir` and
+with a program of its own: in one process, with isolation, and launched as a program. The test's time
+limit is ctest's.
 """
+import json
 import os
 import pathlib
 import re
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-EXPECTED = "hello world, seen by stamp\n"
+EXPECTED = "hello world, seen by stamp\n"  # the name, or the control id
 
 
 def run(*command, **options):
@@ -24,10 +26,26 @@ def run(*command, **options):
     subprocess.run([str(word) for word in command], check=True, **options)
 
 
-def shown_module(source):
-    """The source of the first module in the page for authors of modules."""
+def write_shown_sources(source, project):
+    """The sources in the page for authors of modules, each of which begins with its name."""
     page = (source / "docs" / "writing-modules.md").read_text()
-    return re.search(r"```c\n(/\* stamp\.c.*?)```", page, re.DOTALL).group(1)
+    for text in re.findall(r"```c\n(.*?)```", page, re.DOTALL):
+        name = re.match(r"/\* (\w+\.c): ", text)
+        if name:
+            (project / name.group(1)).write_text(text)
+
+
+def write_variants(project):
+    """The configuration with stamp in a process of its own, in both ways."""
+    config = json.loads((project / "stranger.json").read_text())
+    stamp = config["modules"][1]
+    stamp["isolation"] = "process"
+    (project / "isolated.json").write_text(json.dumps(config))
+    del stamp["isolation"]
+    stamp["loader"] = {"name": "outprocess", "entrypoint": {
+        "control.id": "stamp", "activation.type": "launch",
+        "launch": {"path": "./stamp-program", "args": ["stamp"]}}}
+    (project / "launched.json").write_text(json.dumps(config))
 
 
 def build_with_pkg_config(project, environment, compiler):
@@ -36,9 +54,11 @@ def build_with_pkg_config(project, environment, compiler):
         return subprocess.check_output(command, env=environment, text=True).split()
 
     strict = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    for name in ("stamp", "print"):
+    for name in ("stamp", "print", "every_nth"):
         run(compiler, *strict, "-fPIC", "-shared", f"{name}.c", "-o", f"lib{name}.so",
-            *flags("weir"), cwd=project)
+            *flags("weir"), *flags("jansson"), cwd=project)
+    run(compiler, *strict, "stamp.c", "stamp_main.c", "-o", "stamp-program", *flags("weir"),
+        cwd=project)
     run(compiler, *strict, "embed.c", "-o", "embed", *flags("weir-gateway"), cwd=project)
 
 
@@ -77,7 +97,8 @@ def main(way, source, build, libdir, cmake, compiler):
 
         project = pathlib.Path(folder) / "project"
         shutil.copytree(source / "tests" / "install" / "project", project)
-        (project / "stamp.c").write_text(shown_module(source))
+        write_shown_sources(source, project)
+        write_variants(project)
         if way == "cmake":
             build_with_cmake(project, prefix, cmake, compiler)
         else:
@@ -85,11 +106,14 @@ def main(way, source, build, libdir, cmake, compiler):
 
         weir = prefix / "bin" / "weir"
         run(weir, "version")
-        run(weir, "check", "stranger.json", cwd=project, env=environment)
-        expect_message(project, environment, [weir, "run", "stranger.json"],
-                       lambda process: process.send_signal(signal.SIGINT))
-        # The program was linked without a run path, as pkg-config's flags have it.
+        for config in ("stranger.json", "isolated.json"):
+            run(weir, "check", config, cwd=project, env=environment)
+            expect_message(project, environment, [weir, "run", config],
+                           lambda process: process.send_signal(signal.SIGINT))
+        # The programs were linked without a run path, as pkg-config's flags have it.
         environment["LD_LIBRARY_PATH"] = str(libraries)
+        expect_message(project, environment, [weir, "run", "launched.json"],
+                       lambda process: process.send_signal(signal.SIGINT))
         expect_message(project, environment, [project / "embed", "stranger.json"],
                        lambda process: None)
 

@@ -71,6 +71,8 @@ static int leave_place(void **state)
     return result;
 }
 
+static void write_file(const char *name, const char *format, ...) WEIR_PRINTF(2, 3);
+
 static void write_file(const char *name, const char *format, ...)
 {
     FILE *file = fopen(name, "w");
@@ -156,6 +158,14 @@ static void append_link(void *user, const weir_link_info *info)
         strcmp(info->sink, list->sink) == 0) {
         list->delivered = info->delivered;
     }
+}
+
+static void append_rule(void *user, const weir_link_info *info)
+{
+    listing *list = user;
+    size_t used = strlen(list->text);
+    (void)snprintf(list->text + used, sizeof(list->text) - used, "%s->%s %" PRIu32 " %s\n",
+                   info->source, info->sink, info->limit, info->when_full);
 }
 
 static void assert_modules(weir_gateway *gateway, const char *wanted)
@@ -262,6 +272,65 @@ static void removed_sink_of_a_flood_can_be_added_again(void **state)
         wait_for_flow(gateway, "flood", "swallow");
         assert_int_equal(weir_gateway_remove_module(gateway, "swallow"), WEIR_OK);
     }
+    weir_gateway_destroy(gateway);
+}
+
+static weir_stats stats_of(weir_gateway *gateway)
+{
+    weir_stats stats = WEIR_STATS_INIT;
+    weir_gateway_stats(gateway, &stats);
+    assert_int_equal(stats.size, sizeof(stats));
+    assert_int_equal(stats.accepted,
+                     stats.delivered + stats.dropped_full + stats.dropped_closed + stats.queued);
+    return stats;
+}
+
+static void totals_remember_what_was_removed(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    weir_stats before = stats_of(gateway);
+    assert_int_equal(before.uptime_ms, 0);
+    assert_int_equal(before.modules, 2);
+    assert_int_equal(before.links, 1);
+    assert_int_equal(before.accepted, 0);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    wait_for_flow(gateway, "hello", "logger");
+    assert_int_equal(weir_gateway_remove_module(gateway, "logger"), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_module(gateway, "hello"), WEIR_OK);
+    weir_stats after = stats_of(gateway);
+    assert_int_equal(after.modules, 0);
+    assert_int_equal(after.links, 0);
+    assert_true(after.delivered >= 3);
+    assert_int_equal(after.queued, 0);
+    weir_gateway_destroy(gateway);
+}
+
+static void older_program_gets_the_stats_that_it_knows(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    weir_stats stats = WEIR_STATS_INIT;
+    stats.size = offsetof(weir_stats, links);
+    stats.links = 77;
+    weir_gateway_stats(gateway, &stats);
+    assert_int_equal(stats.modules, 2);
+    assert_int_equal(stats.links, 77); /* past the end of its struct */
+    stats.size = 10 * sizeof(stats);   /* a newer one hears how much this library knows */
+    weir_gateway_stats(gateway, &stats);
+    assert_int_equal(stats.size, sizeof(stats));
+    assert_int_equal(stats.links, 1);
+    weir_gateway_destroy(gateway);
+}
+
+static void link_tells_its_limit_and_rule(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(weir_gateway_add_link(gateway, "{\"source\": \"logger\", \"sink\": \"hello\", "
+                                                    "\"queue\": {\"limit\": 7, \"when.full\": "
+                                                    "\"drop.oldest\"}}"),
+                     WEIR_OK);
+    listing list = {.text = ""};
+    weir_gateway_links(gateway, append_rule, &list);
+    assert_string_equal(list.text, "hello->logger 1024 block\nlogger->hello 7 drop.oldest\n");
     weir_gateway_destroy(gateway);
 }
 
@@ -377,6 +446,9 @@ int main(void)
         TEST_IN_PLACE(gateway_from_a_file_runs_and_stops),
         TEST_IN_PLACE(modules_and_links_come_and_go_while_messages_flow),
         TEST_IN_PLACE(removed_sink_of_a_flood_can_be_added_again),
+        TEST_IN_PLACE(totals_remember_what_was_removed),
+        TEST_IN_PLACE(older_program_gets_the_stats_that_it_knows),
+        TEST_IN_PLACE(link_tells_its_limit_and_rule),
         TEST_IN_PLACE(link_from_every_module_holds_for_later_ones),
         TEST_IN_PLACE(isolated_module_is_listed_with_its_process),
         TEST_IN_PLACE(mistakes_in_a_file_are_reported_to_the_program),

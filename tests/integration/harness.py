@@ -11,6 +11,7 @@ and that no sanitizer complained. Only processes that the test started are ever 
 
 import base64
 import ctypes
+import glob
 import json
 import os
 import re
@@ -130,9 +131,9 @@ def built(*parts):
 WEIR = built("weir")
 PROXY_SAMPLE = built("samples", "proxy_sample", "proxy_sample")
 PROXY_SAMPLE_REMOTE = built("samples", "proxy_sample", "proxy_sample_remote")
-MODULES = {name: built("modules", name, f"lib{name}.so") for name in ("hello_world", "logger")}
-MODULES.update({name: built("tests", "integration", f"lib{name}.so")
-                for name in ("flood", "pass", "swallow", "undefined")})
+MODULES = {os.path.basename(path)[3:-3]: path
+           for folder in (("modules", "*"), ("tests", "integration"))
+           for path in glob.glob(os.path.join(BUILD, *folder, "lib*.so"))}
 
 
 # ---- configurations

@@ -20,15 +20,37 @@ def control(kind, body=b""):
     return b"\xa1\x6c\x01" + bytes([kind]) + struct.pack(">I", 8 + len(body)) + body
 
 
-def create(uri, args="null"):
+def extension(*entries):
+    """An extension block of (type, value) entries."""
+    return b"WR\x01" + b"".join(bytes([kind, len(value)]) + value for kind, value in entries)
+
+
+def protocol(first, last):
+    """The extension entry that says which protocol versions its sender speaks."""
+    return 8, struct.pack(">HH", first, last)
+
+
+def entries_of(block):
+    """The entries of an extension block, as a dictionary of values by type."""
+    if block[:2] != b"WR":
+        raise AssertionError(f"no extension block: {block!r}")
+    found = {}
+    at = 3
+    while at < len(block):
+        found[block[at]] = block[at + 2:at + 2 + block[at + 1]]
+        at += 2 + block[at + 1]
+    return found
+
+
+def create(uri, args="null", block=b""):
     def sized(text):
         data = text.encode() + b"\0"
         return struct.pack(">I", len(data)) + data
-    return control(CREATE, b"\x01\x10" + sized(uri) + sized(args))
+    return control(CREATE, b"\x01\x10" + sized(uri) + sized(args) + block)
 
 
-def reply(status):
-    return control(REPLY, bytes([status]))
+def reply(status, block=b""):
+    return control(REPLY, bytes([status]) + block)
 
 
 def uri_of(image):
@@ -132,6 +154,14 @@ def connect(path):
     return Peer(sock)
 
 
+def connect_soon(path):
+    """None: nobody listens there yet."""
+    try:
+        return connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+
+
 class Listener:
     """Where a remote waits for the gateway."""
 
@@ -157,22 +187,34 @@ class Listener:
 
 
 class Session:
-    """A good remote's part of a session, up to start. It serves the control listener's next
-    connection."""
+    """A good remote's part of a session, up to start. A gateway gives up a connection on which nobody
+    greets it for a while, and makes another one: those that it gave up are passed over."""
 
     def __init__(self, control_listener, folder):
-        self.control = control_listener.accept().greet()
-        image = self.control.expect_control(CREATE)
-        self.args = args_of(image)
-        self.listener = Listener(os.path.join(folder, uri_of(image)))
-        self.control.send(frame(reply(CREATED)))
-        self.messages = self.listener.accept().greet()
-        self.control.expect_control(START)
+        self.control = self.messages = self.listener = None
+        while not self.begin(control_listener, folder):
+            self.__exit__()
+
+    def begin(self, control_listener, folder):
+        """False: the gateway has given up this connection."""
+        self.control = control_listener.accept()
+        try:
+            self.control.greet()
+            image = self.control.expect_control(CREATE)
+            self.args = args_of(image)
+            self.listener = Listener(os.path.join(folder, uri_of(image)))
+            self.control.send(frame(reply(CREATED)))
+            self.messages = self.listener.accept().greet()
+            self.control.expect_control(START)
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            return False
+        return True
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.messages.__exit__()
-        self.listener.__exit__()
-        self.control.__exit__()
+        for part in (self.messages, self.listener, self.control):
+            if part is not None:
+                part.__exit__()
+        self.control = self.messages = self.listener = None

@@ -124,6 +124,43 @@ class CommandLine(harness.WeirTest):
         for command in ("check", "run"):
             self.assertIn("folder", self.check(1, command, self.folder).err())
 
+    def test_what_is_no_file(self):
+        os.mkfifo(self.path("fifo"))
+        os.symlink("loop", self.path("loop"))
+        long = "x" * 300
+        for path, text in (("fifo", "is a folder, device, pipe or socket (expected a file)"),
+                           ("/dev/zero", "is a folder, device, pipe or socket (expected a file)"),
+                           ("gateway.json/x", "there is no such file"),
+                           ("loop", "symbolic links"),
+                           (long, "File name too long"), ("", "there is no such file")):
+            with self.subTest(path=path[:20]):
+                err = self.check(1, "check", path).err()
+                self.assertTrue(err.startswith(f"{path}:1:1: file: "), err)
+                self.assertIn(text, err)
+
+    def test_file_that_may_not_be_read(self):
+        self.write_script("secret.json", "{}", mode=0)
+        command = (harness.WEIR,)
+        if os.access(self.path("secret.json"), os.R_OK):  # root may read all, unless told not to
+            command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", harness.WEIR)
+        ended = self.run_to_end("weir", *command, "check", "secret.json")
+        self.assertEqual(ended.process.returncode, 1)
+        self.assertIn("secret.json:1:1: file: cannot be read: cannot open 'secret.json': "
+                      "Permission denied", ended.err())
+
+    def test_file_of_hostile_sizes(self):
+        for name, text in (("brackets.json", "[" * 100000), ("braces.json", '{"a":' * 100000),
+                           ("digits.json", '{"modules": ' + "9" * 1000000 + "}"),
+                           ("string.json", '{"modules": "' + "x" * 10000000 + '"}'),
+                           ("mistakes.json", '{"modules": [' + "1," * 99999 + "1]}"),
+                           ("keys.json", "{" + ",".join(f'"{i}":0' for i in range(100000)) + "}")):
+            with self.subTest(name=name):
+                self.write_script(name, text, mode=0o644)
+                lines = self.check(1, "check", name).err().splitlines()
+                self.assertRegex(lines[0], rf"^{name}:1:\d+: ")
+                self.assertLessEqual(len(lines), 101)
+                self.assertLess(max(map(len, lines)), 1000)
+
     def test_wrong_usage(self):
         for args in ((), ("check",), ("run",), ("run", "a", "b"), ("run", "--colour", "a"),
                      ("run", "a", "--log-level", "loud"), ("host", "a", "b"), ("nonsense",)):

@@ -4,6 +4,7 @@ log, and the program serves the next peer."""
 
 import os
 import struct
+import time
 
 import harness
 import sp
@@ -277,6 +278,16 @@ class TowardsGateway(harness.WeirTest):
             peer.wait_for_end()
         gateway.wait_for("no greeting came")
         self.check_end(gateway)
+
+    def test_peer_that_comes_and_goes_is_awaited_longer(self):
+        """1, 2, 4 ... 64, 64 ms; a slow machine only makes it longer."""
+        gateway = self.start_one()
+        begin = time.monotonic()
+        for _ in range(12):
+            with sp.Session(self.listener, self.folder):
+                pass
+        self.assertGreater(time.monotonic() - begin, 0.35)
+        self.check_end(gateway, reason=False)
 
     def test_create_without_an_answer_is_sent_again(self):
         gateway = self.start_one()

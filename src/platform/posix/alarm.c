@@ -32,8 +32,8 @@ weir_err wr_alarm_open(wr_alarm **out)
 
 void wr_alarm_set(wr_alarm *alarm, uint64_t delay_ns)
 {
-    struct itimerspec when = {.it_value = {(time_t)(delay_ns / NS_PER_S),
-                                           (long)(delay_ns % NS_PER_S)}};
+    struct itimerspec when = {
+        .it_value = {(time_t)(delay_ns / NS_PER_S), (long)(delay_ns % NS_PER_S)}};
     (void)timerfd_settime(alarm->fd, 0, &when, NULL); /* cannot fail with these values */
 }
 

@@ -162,6 +162,22 @@ static void exists_sees_files_of_every_kind(void **state)
     wr_file_remove(where->path);
 }
 
+static void a_lock_ends_with_its_descriptor(void **state)
+{
+    place *where = *state;
+    write_file(where->path, "", 0);
+    int first = open(where->path, O_RDWR | O_CLOEXEC);
+    int second = open(where->path, O_RDWR | O_CLOEXEC);
+    assert_true(first >= 0 && second >= 0);
+    assert_int_equal(wr_file_lock(first), WEIR_OK);
+    assert_int_equal(wr_file_lock(first), WEIR_OK);
+    assert_int_equal(wr_file_lock(second), WEIR_ERR_IN_USE);
+    close(first);
+    assert_int_equal(wr_file_lock(second), WEIR_OK);
+    close(second);
+    assert_int_equal(wr_file_lock(second), WEIR_ERR_IO);
+}
+
 static void private_folder_is_for_this_user_only(void **state)
 {
     place *where = *state;
@@ -226,6 +242,7 @@ int main(void)
         PLACED(device_is_no_file),
         PLACED(pipe_without_a_writer_is_refused_at_once),
         PLACED(exists_sees_files_of_every_kind),
+        PLACED(a_lock_ends_with_its_descriptor),
         PLACED(private_folder_is_for_this_user_only),
         PLACED(private_folder_is_where_the_environment_says),
         PLACED(unusable_place_is_passed_over),

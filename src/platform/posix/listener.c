@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #include "stream_os.h"
 
 #define BACKLOG 16
+#define SHARED_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)
 /* A path that is taken and free again this often is fought over by somebody else. */
 #define BIND_ATTEMPTS 8u
 
@@ -201,6 +203,37 @@ weir_err wr_listener_accept(wr_listener *listener, wr_stream **out)
         return errno == EAGAIN ? WEIR_ERR_WOULD_BLOCK : wr_os_error(errno);
     }
     return wr_stream_adopt(fd, out);
+}
+
+/* By the held file, not by the path: that may be a link to somewhere else by now. */
+static weir_err share_file(const wr_listener *listener, int held, wr_error *error)
+{
+    const char *path = listener->address.sun_path;
+    struct stat what;
+    if (fstat(held, &what) != 0) {
+        return wr_os_error_set(error, errno, "cannot inspect '%s'", path);
+    }
+    if (what.st_dev != listener->device || what.st_ino != listener->inode) {
+        return wr_error_set(error, WEIR_ERR_NOT_FOUND, "'%s' is another file by now", path);
+    }
+    char name[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", held);
+    if (chmod(name, SHARED_MODE) != 0) {
+        return wr_os_error_set(error, errno, "cannot let other users connect to '%s'", path);
+    }
+    return WEIR_OK;
+}
+
+weir_err wr_listener_share(wr_listener *listener, wr_error *error)
+{
+    const char *path = listener->address.sun_path;
+    int held = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (held < 0) {
+        return wr_os_error_set(error, errno, "cannot find '%s' to let other users connect", path);
+    }
+    weir_err err = share_file(listener, held, error);
+    close(held);
+    return err;
 }
 
 wr_waitable wr_listener_waitable(const wr_listener *listener)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "os_error.h"
 #include "platform/file.h"
 
@@ -25,10 +26,25 @@
 
 struct wr_run_folder {
     char *path;
-    int fd; /* holds the lock */
+    char *own; /* the folder in it that is another user's; NULL: none */
+    int fd;    /* of `path`; holds the lock */
 };
 
-static void remove_files(int fd)
+/* Whose sockets they will be; NULL: this user's. */
+typedef struct owner {
+    uint32_t user, group;
+} owner;
+
+/* Sockets only: a folder of that name may be a person's own. */
+static void remove_socket(int folder, const char *name)
+{
+    struct stat what;
+    if (fstatat(folder, name, &what, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(what.st_mode)) {
+        (void)unlinkat(folder, name, 0);
+    }
+}
+
+static void remove_sockets(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
@@ -40,9 +56,21 @@ static void remove_files(int fd)
     }
     struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
-        (void)unlinkat(fd, entry->d_name, 0); /* "." and ".." refuse */
+        remove_socket(fd, entry->d_name);
     }
     closedir(folder);
+}
+
+/* What is in a locked run folder: sockets, and another user's folder with such. */
+static void remove_content(int fd)
+{
+    remove_sockets(fd);
+    int own = openat(fd, WR_FOLDER_OF_USER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (own >= 0) {
+        remove_sockets(own);
+        close(own);
+        (void)unlinkat(fd, WR_FOLDER_OF_USER, AT_REMOVEDIR);
+    }
 }
 
 /* Is this a folder that a run of this user's left behind? Then it is locked by `fd` now. */
@@ -59,7 +87,7 @@ static void sweep_one(int parent, const char *name)
         return;
     }
     if (lock_left_behind(fd)) {
-        remove_files(fd);
+        remove_content(fd);
         (void)unlinkat(parent, name, AT_REMOVEDIR);
     }
     close(fd);
@@ -100,36 +128,70 @@ static int lock_new(const char *path)
     return -1;
 }
 
-weir_err wr_run_folder_open(wr_run_folder **out, wr_error *error)
+static weir_err create_folder(const owner *whose, char **path, wr_error *error)
 {
-    wr_run_folder *folder = calloc(1, sizeof(*folder));
-    if (folder == NULL) {
-        return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path");
-    }
-    folder->fd = -1;
+    return whose == NULL ? wr_folder_create_private(PREFIX, path, error)
+                         : wr_folder_create_for(PREFIX, whose->user, whose->group, path, error);
+}
+
+static weir_err set_own(wr_run_folder *folder, wr_error *error)
+{
+    wr_buffer own = WR_BUFFER_INIT;
+    wr_buffer_printf(&own, "%s/" WR_FOLDER_OF_USER, folder->path);
+    folder->own = wr_buffer_take(&own);
+    return folder->own != NULL
+               ? WEIR_OK
+               : wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path");
+}
+
+static weir_err create_locked(wr_run_folder *folder, const owner *whose, wr_error *error)
+{
     for (unsigned i = 0; i < ATTEMPTS && folder->fd < 0; i++) {
         free(folder->path);
         folder->path = NULL;
-        weir_err err = wr_folder_create_private(PREFIX, &folder->path, error);
+        weir_err err = create_folder(whose, &folder->path, error);
         if (err != WEIR_OK) {
-            free(folder);
             return err;
         }
         folder->fd = lock_new(folder->path);
     }
     if (folder->fd < 0) {
         wr_os_error_set(error, errno, "cannot lock the folder '%s'", folder->path);
-        wr_run_folder_close(folder);
         return WEIR_ERR_IO;
+    }
+    return whose == NULL ? WEIR_OK : set_own(folder, error);
+}
+
+static weir_err open_folder(const owner *whose, wr_run_folder **out, wr_error *error)
+{
+    wr_run_folder *folder = calloc(1, sizeof(*folder));
+    if (folder == NULL) {
+        return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path");
+    }
+    folder->fd = -1;
+    weir_err err = create_locked(folder, whose, error);
+    if (err != WEIR_OK) {
+        wr_run_folder_close(folder);
+        return err;
     }
     sweep_beside(folder->path);
     *out = folder;
     return WEIR_OK;
 }
 
+weir_err wr_run_folder_open(wr_run_folder **out, wr_error *error)
+{
+    return open_folder(NULL, out, error);
+}
+
+weir_err wr_run_folder_open_for(uint32_t user, uint32_t group, wr_run_folder **out, wr_error *error)
+{
+    return open_folder(&(owner){user, group}, out, error);
+}
+
 const char *wr_run_folder_path(const wr_run_folder *folder)
 {
-    return folder->path;
+    return folder->own != NULL ? folder->own : folder->path;
 }
 
 void wr_run_folder_close(wr_run_folder *folder)
@@ -138,10 +200,11 @@ void wr_run_folder_close(wr_run_folder *folder)
         return;
     }
     if (folder->fd >= 0) {
-        remove_files(folder->fd);
+        remove_content(folder->fd);
         (void)rmdir(folder->path);
         close(folder->fd);
     }
+    free(folder->own);
     free(folder->path);
     free(folder);
 }

@@ -12,7 +12,7 @@
 
 /* Make a stream of a descriptor that does not block and closes on exec. The stream owns it, also on
  * failure (it is closed then). Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_stream_adopt(int fd, wr_stream **out);
+WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_adopt(int fd, wr_stream **out);
 
 /* Fill `address` with `path`. Errors: INVALID (empty), TOO_LARGE. */
 WEIR_MUST_CHECK weir_err wr_address_set(struct sockaddr_un *address, const char *path,

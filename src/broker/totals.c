@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The counters of removed links (contract in totals.h).
+ */
+#include "broker/totals.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+void wr_totals_init(wr_totals *totals)
+{
+    *totals = (wr_totals){.leaving = NULL};
+    wr_mutex_init(&totals->lock);
+}
+
+void wr_totals_deinit(wr_totals *totals)
+{
+    assert(totals->leaving == NULL);
+    wr_mutex_deinit(&totals->lock);
+}
+
+void wr_totals_leave(wr_totals *totals, wr_link *link)
+{
+    wr_mutex_lock(&totals->lock);
+    link->totals = totals;
+    link->leaving_before = NULL;
+    link->leaving_after = totals->leaving;
+    if (totals->leaving != NULL) {
+        totals->leaving->leaving_before = link;
+    }
+    totals->leaving = link;
+    wr_mutex_unlock(&totals->lock);
+}
+
+/* Under the lock. */
+static void take_out(wr_totals *totals, wr_link *link)
+{
+    if (link->leaving_before == NULL) {
+        totals->leaving = link->leaving_after;
+    } else {
+        link->leaving_before->leaving_after = link->leaving_after;
+    }
+    if (link->leaving_after != NULL) {
+        link->leaving_after->leaving_before = link->leaving_before;
+    }
+}
+
+void wr_totals_retire(wr_totals *totals, wr_link *link)
+{
+    wr_mutex_lock(&totals->lock);
+    take_out(totals, link);
+    wr_mailbox_add_counts(&link->box, &totals->gone);
+    assert(totals->gone.queued == 0);
+    wr_mutex_unlock(&totals->lock);
+}
+
+void wr_totals_add_up(wr_totals *totals, wr_mailbox_counts *sum)
+{
+    wr_mutex_lock(&totals->lock);
+    sum->accepted += totals->gone.accepted;
+    sum->delivered += totals->gone.delivered;
+    sum->dropped_full += totals->gone.dropped_full;
+    sum->dropped_closed += totals->gone.dropped_closed;
+    for (const wr_link *link = totals->leaving; link != NULL; link = link->leaving_after) {
+        wr_mailbox_add_counts(&link->box, sum);
+    }
+    wr_mutex_unlock(&totals->lock);
+}

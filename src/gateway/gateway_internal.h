@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the gateway share, and nobody else uses: its state, and the steps of its life
+ * and of changes at run time.
+ */
+#ifndef WR_GATEWAY_GATEWAY_INTERNAL_H
+#define WR_GATEWAY_GATEWAY_INTERNAL_H
+
+#include <jansson.h>
+
+#include "gateway/config.h"
+#include "gateway/instance.h"
+#include "platform/run_folder.h"
+
+/* A link from "*": applies to modules that come later, too. */
+typedef struct star_link {
+    char *sink;
+    wr_queue_config queue;
+} star_link;
+
+/* What removed modules have counted. */
+typedef struct wr_removed {
+    uint64_t redelivered;
+    uint64_t overruns;
+} wr_removed;
+
+struct weir_gateway {
+    wr_mutex lock; /* one change at a time; held for as long as a module takes to start or stop */
+    wr_mutex list; /* taken after `lock`, for moments, to change what is marked "listed"; who has
+                      only this one may read that */
+
+    weir_gateway_options options;
+    wr_config *config; /* of the file; NULL: none */
+    wr_broker *broker;
+    wr_loop *loop;           /* made for the first remote module */
+    wr_run_folder *folder;   /* likewise: for sockets */
+    wr_watchdog *watchdog;   /* NULL: receive has no deadline */
+    wr_instance **instances; /* listed; in the order of adding */
+    size_t count;            /* listed */
+    size_t capacity;
+    size_t added;  /* ever */
+    json_t *index; /* name -> place in instances */
+    star_link *stars;
+    size_t star_count;
+    bool started;        /* listed */
+    bool stopped;        /* listed */
+    bool stuck;          /* a module never returned: its memory and threads are left alone */
+    uint64_t started_ns; /* listed; of wr_clock_ns */
+    wr_removed removed;  /* listed */
+};
+
+/* The rest is called under `lock`. */
+
+/* Say that something went wrong with a module: "FILE:LINE:COLUMN: modules[1]: module "name" WHAT:
+ * why". */
+void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *config,
+                              const char *what, const wr_error *error);
+
+/* NULL: there is no module of this name. */
+wr_instance *wr_gateway_find(const weir_gateway *gateway, const char *name);
+/* Create a module. `folder`: module.path is relative to it. The reason of an error was reported. */
+WEIR_MUST_CHECK weir_err wr_gateway_add_instance(weir_gateway *gateway,
+                                                 const wr_module_config *config, const char *folder,
+                                                 wr_instance **out);
+/* Start a module. Errors: MODULE (the reason was reported). */
+WEIR_MUST_CHECK weir_err wr_gateway_start_instance(weir_gateway *gateway, wr_instance *instance);
+/* Errors: NOT_FOUND, EXISTS, MEMORY. */
+WEIR_MUST_CHECK weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config);
+/* Now and the grace period, as a time of wr_clock_ns. */
+uint64_t wr_gateway_stop_deadline(const weir_gateway *gateway);
+
+#endif

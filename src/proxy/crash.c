@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a crash report needs to know, gathered from a proxy (contract in crash.h).
+ */
+#include "proxy/crash.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "proxy/crash_report.h"
+#include "proxy/proxy_internal.h"
+
+typedef struct given_list {
+    wr_window_given *entries;
+    size_t count;
+} given_list;
+
+/* False: out of memory. */
+static bool get_given(wr_proxy *proxy, given_list *given)
+{
+    wr_mutex_lock(&proxy->tx_lock);
+    given->count = wr_window_given_count(&proxy->window);
+    given->entries = calloc(given->count + 1, sizeof(*given->entries));
+    if (given->entries != NULL) {
+        wr_window_get_given(&proxy->window, given->entries);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return given->entries != NULL;
+}
+
+static void free_given(given_list *given)
+{
+    for (size_t i = 0; i < given->count; i++) {
+        weir_message_unref(given->entries[i].msg);
+    }
+    free(given->entries);
+}
+
+void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
+{
+    given_list given = {NULL, 0};
+    if (proxy->options.crash == NULL) {
+        return;
+    }
+    if (!get_given(proxy, &given)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "no crash report: out of memory");
+        return;
+    }
+    wr_crash_report report = {
+        .settings = proxy->options.crash,
+        .module = proxy->node->name,
+        .control_path = proxy->options.control_path,
+        .launch = proxy->options.launch,
+        .message_limit = proxy->options.message_limit,
+        .pid = wr_proxy_pid(proxy),
+        .exit = end->exit,
+        .reason = end->reason,
+        .hung_ms = end->hung_ms,
+        .restarts = wr_proxy_restarts(proxy),
+        .lines = end->lines,
+        .messages = given.entries,
+        .message_count = given.count,
+        .acknowledges = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0,
+        .publishes = wr_node_has_sinks(proxy->node),
+    };
+    wr_crash_report_start(proxy->loop, &report);
+    free_given(&given);
+}

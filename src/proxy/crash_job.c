@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A crash report that is written on a thread of libuv's pool, so that the loop does not wait for
+ * the disk. The job holds copies of all that the report borrows.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "proxy/crash_report.h"
+
+/* Reports that are being written or wait for it, in this process. They hold messages. */
+#define JOBS_MAX 8u
+
+typedef struct crash_job {
+    uv_work_t work;         /* first: freed through it */
+    wr_crash_report report; /* its texts and the like are what follows */
+    wr_crash_settings settings;
+    wr_launch launch;
+    wr_process_exit exit;
+    wr_line_ring lines;
+    wr_window_given *messages;
+    char **texts; /* every text that was copied */
+    size_t text_count;
+    bool failed; /* out of memory */
+} crash_job;
+
+static atomic_uint jobs; /* orders nothing */
+
+static void free_job(crash_job *job)
+{
+    for (size_t i = 0; job->messages != NULL && i < job->report.message_count; i++) {
+        weir_message_unref(job->messages[i].msg);
+    }
+    for (size_t i = 0; i < job->text_count; i++) {
+        free(job->texts[i]);
+    }
+    free((void *)job->launch.process.args);
+    free((void *)job->launch.process.env);
+    free(job->messages);
+    free(job->texts);
+    free(job);
+}
+
+/* A copy that lives as long as the job; NULL for NULL. */
+static const char *keep(crash_job *job, const char *text)
+{
+    if (text == NULL) {
+        return NULL;
+    }
+    char **grown = realloc(job->texts, (job->text_count + 1) * sizeof(*grown));
+    char *copy = wr_text_copy(text);
+    job->texts = grown != NULL ? grown : job->texts;
+    if (grown == NULL || copy == NULL) {
+        job->failed = true;
+        free(copy);
+        return NULL;
+    }
+    grown[job->text_count++] = copy;
+    return copy;
+}
+
+static const char *const *keep_list(crash_job *job, const char *const *texts)
+{
+    size_t count = 0;
+    while (texts != NULL && texts[count] != NULL) {
+        count++;
+    }
+    const char **list = calloc(count + 1, sizeof(*list));
+    job->failed = job->failed || list == NULL;
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        list[i] = keep(job, texts[i]);
+    }
+    return list;
+}
+
+static void keep_settings(crash_job *job, const wr_crash_settings *from)
+{
+    job->settings = (wr_crash_settings){
+        .folder = keep(job, from->folder),
+        .reports_max = from->reports_max,
+        .library = keep(job, from->library),
+        .args = keep(job, from->args),
+        .replay_module = keep(job, from->replay_module),
+        .logger_module = keep(job, from->logger_module),
+    };
+    job->report.settings = &job->settings;
+}
+
+static void keep_launch(crash_job *job, const wr_launch *from)
+{
+    if (from == NULL) {
+        return;
+    }
+    job->launch = *from;
+    job->launch.process.path = keep(job, from->process.path);
+    job->launch.process.args = keep_list(job, from->process.args);
+    job->launch.process.env = keep_list(job, from->process.env);
+    job->launch.process.working_dir = keep(job, from->process.working_dir);
+    job->report.launch = &job->launch;
+}
+
+static void keep_messages(crash_job *job, const wr_crash_report *from)
+{
+    job->messages = calloc(from->message_count + 1, sizeof(*job->messages));
+    if (job->messages == NULL) {
+        job->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < from->message_count; i++) {
+        job->messages[i] = from->messages[i];
+        weir_message_ref(job->messages[i].msg);
+    }
+    job->report.messages = job->messages;
+}
+
+/* NULL: out of memory. */
+static crash_job *make_job(const wr_crash_report *from)
+{
+    crash_job *job = calloc(1, sizeof(*job));
+    if (job == NULL) {
+        return NULL;
+    }
+    job->report = *from;
+    job->report.module = keep(job, from->module);
+    job->report.control_path = keep(job, from->control_path);
+    job->report.reason = keep(job, from->reason);
+    keep_settings(job, from->settings);
+    keep_launch(job, from->launch);
+    keep_messages(job, from);
+    if (from->exit != NULL) {
+        job->exit = *from->exit;
+        job->report.exit = &job->exit;
+    }
+    if (from->lines != NULL) {
+        job->lines = *from->lines;
+        job->report.lines = &job->lines;
+    }
+    if (job->failed) {
+        free_job(job);
+        return NULL;
+    }
+    return job;
+}
+
+static void write_report(uv_work_t *work)
+{
+    crash_job *job = (crash_job *)work;
+    char *folder = NULL;
+    wr_error error = {.code = WEIR_OK};
+    if (wr_crash_report_write(&job->report, &folder, &error) != WEIR_OK) {
+        wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s", wr_error_text(&error));
+        return;
+    }
+    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", folder,
+           job->report.message_count > 0 ? " (to give it its last messages again: weir run "
+                                           "replay.json, in that folder)"
+                                         : "");
+    free(folder);
+}
+
+static void on_written(uv_work_t *work, int status)
+{
+    (void)status;
+    atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
+    free_job((crash_job *)work);
+}
+
+static bool start_job(wr_loop *loop, const wr_crash_report *report)
+{
+    crash_job *job = make_job(report);
+    if (job == NULL) {
+        return false;
+    }
+    if (uv_queue_work(wr_loop_uv(loop), &job->work, write_report, on_written) != 0) {
+        free_job(job);
+        return false;
+    }
+    return true;
+}
+
+void wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
+{
+    if (report->settings->reports_max == 0) {
+        return;
+    }
+    if (atomic_fetch_add_explicit(&jobs, 1, memory_order_relaxed) >= JOBS_MAX) {
+        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: %u others are still being written",
+               JOBS_MAX);
+    } else if (start_job(loop, report)) {
+        return;
+    } else {
+        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: out of memory");
+    }
+    atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The crash report: a folder that says how a remote module's process ended and what it was given
+ * before, ready to be replayed (docs/crash-reports.md).
+ *
+ *     CRASH_FOLDER/MODULE-20261124T060805Z-001/
+ *         report.json   how it ended, its last lines, a list of the messages
+ *         messages      the messages that it was given last, oldest first, as frames on the wire
+ *         replay.json   a configuration that gives them to the same module: weir run replay.json
+ *
+ * A report is best effort: whatever goes wrong is logged and changes nothing else.
+ */
+#ifndef WR_PROXY_CRASH_REPORT_H
+#define WR_PROXY_CRASH_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/window.h"
+#include "loop/loop.h"
+#include "proxy/line_ring.h"
+#include "proxy/supervisor.h"
+
+/* How many acknowledged messages the gateway remembers for a report (wr_window.keep_last); those
+ * that are not acknowledged all come into it. */
+#define WR_CRASH_MESSAGES_KEPT 16u
+
+/* What is the same for all reports of one module. */
+typedef struct wr_crash_settings {
+    const char *folder;   /* the crash folder; made where it is missing */
+    uint32_t reports_max; /* so many of a module are kept; 0: none is written */
+    const char *library;  /* "isolation": "process": the module's library, absolute; else NULL */
+    const char *args;     /* the module's own, JSON text */
+    const char *replay_module; /* module.path of the module replay, */
+    const char *logger_module; /* and of logger */
+} wr_crash_settings;
+
+/* What is to be reported. Everything is borrowed. */
+typedef struct wr_crash_report {
+    const wr_crash_settings *settings;
+    const char *module; /* its name */
+    const char *control_path;
+    const wr_launch *launch;     /* NULL: somebody else starts the process */
+    uint64_t message_limit;      /* of the configuration; 0: not said */
+    int64_t pid;                 /* 0: not known */
+    const wr_process_exit *exit; /* NULL: not known */
+    const char *reason; /* what else there is to say, such as why it was killed; NULL: nothing */
+    uint64_t hung_ms;   /* it was killed because it had not answered for so long; 0: it was not */
+    uint64_t restarts;  /* of the process, before this end */
+    const wr_line_ring *lines; /* NULL: none */
+    const wr_window_given *messages;
+    size_t message_count;
+    bool acknowledges; /* the marks in `messages` mean something */
+    bool publishes;    /* somebody gets what it publishes */
+} wr_crash_report;
+
+/* Write a report, and remove the oldest ones over settings->reports_max. `*folder`, absolute, is
+ * the caller's to free. Takes as long as the disk does. Errors: DENIED, NOT_FOUND, IO, MEMORY...;
+ * what was written of the report is then removed. */
+WEIR_MUST_CHECK weir_err wr_crash_report_write(const wr_crash_report *report, char **folder,
+                                               wr_error *error);
+
+/*
+ * The same from the loop, which does not wait: everything borrowed is copied (messages: one more
+ * reference), a thread writes, and the log says where, or why not. wr_loop_destroy waits for it.
+ * Of too many at a time some are not written; the log says so. The loop's thread only.
+ */
+void wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
+
+#endif

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What a module or a peer may send without end: it must not fill the log, nor keep the gateway from
+its other modules."""
+
+import os
+import sys
+import threading
+
+import harness
+import sp
+from harness import hello_world, launched, link, logger, remote
+
+# What may be in the log at once, and then in each second: of a process, and about a peer.
+BURST = 1001
+LINES_PER_SECOND = 1000
+IGNORED_PER_SECOND = 10
+# Of a control message without a meaning to a gateway, and of one that has an unknown type.
+MEANINGLESS = (sp.frame(sp.control(sp.START)), sp.frame(sp.control(99)))
+
+
+class Floods(harness.WeirTest):
+    def start_beside(self, module):
+        """A gateway with it, and with a remote module that the same loop serves."""
+        echo = launched("echo", harness.PROXY_SAMPLE_REMOTE, ["echo_control"])
+        gateway = self.start_gateway([logger(), echo, hello_world(), module],
+                                     [link("hello_world", "echo"), link("echo", "logger")])
+        self.wait_for_messages()
+        return gateway
+
+    def test_process_that_prints_without_end_does_not_fill_the_log(self):
+        module = launched("talker", "/bin/sh", ["-c", "exec yes 'a line of the talker'"])
+        gateway = self.start_beside(module)
+        gateway.wait_for("lines are left out", 3)
+        self.wait_for_messages()
+        log = gateway.err()
+        seconds = log.count("lines are left out") + 1
+        self.assertLessEqual(log.count("a line of the talker"), BURST + LINES_PER_SECOND * seconds)
+        gateway.stop()
+
+    def test_lines_that_are_left_out_are_counted(self):
+        count = 20000
+        module = {**launched("talker", sys.executable, ["-c", f"print('line\\n' * {count})"]),
+                  "restart": {"policy": "never"}}
+        gateway = self.start_beside(module)
+        gateway.wait_for("exit status 0")
+        lines = [line.split("] ", 1)[1] for line in gateway.err().splitlines()
+                 if " [talker] " in line]
+        left_out = sum(int(line.split()[0]) for line in lines if "are left out" in line)
+        self.assertEqual(lines.count("line") + left_out, count)
+        self.assertGreater(left_out, 0)
+        gateway.stop()
+
+    def test_control_messages_without_end_do_not_keep_the_gateway_from_others(self):
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_beside(remote("flood", "control"))
+            with sp.Session(listener, self.folder) as session:
+                stop = threading.Event()
+                flooder = threading.Thread(target=self.flood, args=(session, stop))
+                flooder.start()
+                gateway.wait_for("lines are left out", 2)
+                self.wait_for_messages()
+                stop.set()
+                flooder.join()
+            log = gateway.err()
+            seconds = log.count("lines are left out") + 1
+            self.assertLessEqual(log.count("ignored a control message"),
+                                 BURST + IGNORED_PER_SECOND * seconds)
+            gateway.stop()
+
+    def flood(self, session, stop):
+        data = b"".join(MEANINGLESS) * 2000
+        while not stop.is_set():
+            session.control.send(data)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""What `weir run` shows on SIGUSR1: the gateway as a whole, every module, every link."""
+
+import re
+import signal
+
+import harness
+from harness import link, logger, native
+
+COUNT = 100
+WHOLE = re.compile(r"^gateway: up \d+\.\d{3} s, 3 modules, 2 links$", re.MULTILINE)
+ISOLATED = re.compile(r"^module pass \(native\): running, process \d+; redelivered 0, "
+                      r"unacknowledged \d+, restarts 0, hangs 0, overruns 0$", re.MULTILINE)
+
+
+class Report(harness.WeirTest):
+    def wait_for_report(self, gateway, text):
+        def reported():
+            gateway.process.send_signal(signal.SIGUSR1)
+            return text in gateway.err()
+        gateway.wait_for("attached the remote module")
+        harness.wait_until(reported, text)
+
+    def test_signal_shows_everything(self):
+        gateway = self.start_gateway(
+            [logger(), native("pass", "pass", isolation="process"),
+             native("flood", "flood", COUNT)],
+            [link("flood", "pass", limit=7), link("pass", "logger", **{"when.full": "drop.newest",
+                                                                       "limit": 2 * COUNT})])
+        self.wait_for_report(gateway, f"link pass -> logger: accepted {COUNT}, delivered {COUNT}, "
+                             f"dropped 0 (full) + 0 (closed), queued 0 (limit {2 * COUNT}, drop.newest)")
+        self.wait_for_report(gateway, f"accepted {2 * COUNT}, delivered {2 * COUNT}, dropped 0 (full) "
+                             "+ 0 (closed), queued 0\n")
+        gateway.wait_for("(limit 7, block)")
+        gateway.wait_for("module flood (native): running; redelivered 0, unacknowledged 0, "
+                         "restarts 0, hangs 0, overruns 0")
+        said = gateway.err()
+        self.assertRegex(said, WHOLE)
+        self.assertRegex(said, ISOLATED)
+        self.assertIn("messages of remote modules: redelivered 0, unacknowledged ", said)
+        gateway.stop()
+
+
+if __name__ == "__main__":
+    harness.main()
