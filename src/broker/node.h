@@ -42,8 +42,9 @@ typedef struct wr_node wr_node;
 /* How a node hands over messages. All are called by the executor or, with `gather`, by publishers,
  * one at a time for one node, with no lock held, and must not destroy the node. */
 typedef struct wr_consumer {
-    /* Take the first of `count` messages, borrowed, in order; returns how many. A consumer that
-     * takes fewer has called wr_node_pause before, and calls wr_node_ready when it can go on. */
+    /* Take the first of `count` messages, borrowed (but see `takes`), in order; returns how many. A
+     * consumer that takes fewer has called wr_node_pause before, and calls wr_node_ready when it
+     * can go on. */
     size_t (*consume)(void *self, weir_message **msgs, size_t count);
     /* At the end of a run in which `count` messages were consumed, at least one. NULL allowed. */
     void (*drained)(void *self, size_t count);
@@ -52,6 +53,7 @@ typedef struct wr_consumer {
     /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
     void (*release)(void *self);
     bool may_pause; /* consume may take fewer than offered */
+    bool takes;     /* consume takes over the references to the messages that it takes */
     /* Not NULL: consume and drained are quick and do not publish, and publishers run an idle node
      * on their own threads. Says whether the messages that have begun to come may wait until they
      * are a batch; wr_node_run_gathered will then be called a moment later. Any thread, may not

@@ -19,11 +19,12 @@
 typedef struct run_rule {
     size_t max;       /* messages */
     unsigned lingers; /* how often it waits for more */
+    unsigned again;   /* how often it goes on where there is more, before the executor does */
 } run_rule;
 
-static const run_rule run_by_executor = {WR_NODE_RUN_MAX, LINGERS_MAX};
+static const run_rule run_by_executor = {WR_NODE_RUN_MAX, LINGERS_MAX, 0};
 /* Who publishes is here and not elsewhere; and a whole queue is less work than waking the pool. */
-static const run_rule run_by_publisher = {1024, 0};
+static const run_rule run_by_publisher = {1024, 0, 4};
 
 /* A node that keeps the reading thread so long goes to the pool, for so many runs. */
 #define SLOW_NS (2 * WR_NS_PER_MS)
@@ -115,7 +116,7 @@ static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t 
     }
     size_t taken = node->consumer->consume(node->self, msgs, count);
     assert(taken <= count && node->refused <= taken);
-    for (size_t i = 0; i < taken; i++) {
+    for (size_t i = 0; i < taken && !node->consumer->takes; i++) {
         weir_message_unref(msgs[i]);
     }
     wr_mailbox_count_delivered(&link->box, taken - node->refused);
@@ -261,13 +262,25 @@ static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
     return done;
 }
 
+/* Run once; the state was RUNNING. False: there is more to do, or there may be. */
+static bool run_once(wr_node *node, const run_rule *rule, size_t *done)
+{
+    bool more;
+    int running = WR_NODE_RUNNING;
+    *done += run_some(node, rule, &more);
+    return !more && atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE);
+}
+
 /* Run a node whose state is RUNNING; gives up the scheduling's reference, or passes it on. */
 static size_t run_and_settle(wr_node *node, const run_rule *rule)
 {
-    bool more;
-    size_t done = run_some(node, rule, &more);
-    int running = WR_NODE_RUNNING;
-    if (more || !atomic_compare_exchange_strong(&node->state, &running, WR_NODE_IDLE)) {
+    size_t done = 0;
+    bool settled = run_once(node, rule, &done);
+    for (unsigned again = 0; !settled && again < rule->again; again++) {
+        atomic_store(&node->state, WR_NODE_RUNNING);
+        settled = run_once(node, rule, &done);
+    }
+    if (!settled) {
         atomic_store(&node->state, WR_NODE_QUEUED);
         wr_executor_enqueue(node->executor, node);
         return done;

@@ -4,6 +4,7 @@
  */
 #include "ipc/window.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define RING_START 64u
@@ -67,14 +68,50 @@ void wr_window_release(wr_window *window)
     }
 }
 
-weir_err wr_window_put(wr_window *window, weir_message *msg)
+/* Release a little, and have a place for one more. */
+static weir_err make_room(wr_window *window)
 {
     release_up_to(window, RELEASED_PER_PUT);
-    if (window->end - window->kept == window->capacity) {
-        weir_err err = grow(window);
-        if (err != WEIR_OK) {
-            return err;
+    return window->end - window->kept == window->capacity ? grow(window) : WEIR_OK;
+}
+
+static bool is_full(wr_window *window)
+{
+    if (wr_window_full(window)) {
+        wr_window_release(window);
+    }
+    return wr_window_full(window);
+}
+
+size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs, size_t count,
+                      uint64_t limit, weir_err *err)
+{
+    size_t taken = 0;
+    *err = WEIR_OK;
+    assert(window->next == window->end);
+    while (taken < count && image_size(msgs[taken]) <= limit && !is_full(window)) {
+        weir_message *msg = msgs[taken];
+        *err = make_room(window);
+        if (*err == WEIR_OK) {
+            *err = wr_channel_send(channel, msg);
         }
+        if (*err != WEIR_OK) {
+            break;
+        }
+        uint64_t size = image_size(msg);
+        *place(window, window->end++) = (wr_window_place){msg, size};
+        window->bytes_waiting += size;
+        wr_window_pass(window);
+        taken++;
+    }
+    return taken;
+}
+
+weir_err wr_window_put(wr_window *window, weir_message *msg)
+{
+    weir_err err = make_room(window);
+    if (err != WEIR_OK) {
+        return err;
     }
     uint64_t size = image_size(msg);
     *place(window, window->end++) = (wr_window_place){weir_message_ref(msg), size};

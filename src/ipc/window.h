@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/api.h"
+#include "ipc/channel.h"
 #include "weir/message.h"
 
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
@@ -54,6 +55,14 @@ typedef struct wr_window {
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
+/*
+ * Append and send messages, while none waits: as many of the first of `count` as the window, the
+ * channel and `limit` (bytes of one image) allow; takes over the caller's references to those.
+ * Returns how many. `*err`: what the channel said to the next one (WEIR_OK: it was not asked), or
+ * MEMORY.
+ */
+WR_SHARED size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs,
+                                size_t count, uint64_t limit, weir_err *err);
 /* The next message to send, borrowed; NULL: none waits. */
 WR_SHARED weir_message *wr_window_peek(const wr_window *window);
 /* The next message was sent. */

@@ -162,6 +162,10 @@ weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
+    msg->property_count = count;
+    if (count == 0) {
+        return check_content(msg, PROPERTIES_AT, error);
+    }
     wr_properties list;
     err = wr_properties_init(&list, count);
     if (err != WEIR_OK) {
@@ -176,7 +180,6 @@ weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
         err = check_unique(msg, &list, error);
     }
     wr_properties_deinit(&list);
-    msg->property_count = count;
     return err;
 }
 

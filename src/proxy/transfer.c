@@ -33,8 +33,12 @@ static void wait_for_socket(wr_proxy *proxy)
     wr_loop_post(proxy->loop, &proxy->write_task);
 }
 
-static void refuse(wr_proxy *proxy, size_t size)
+/* Takes the reference. */
+static void refuse(wr_proxy *proxy, weir_message *msg)
 {
+    size_t size;
+    (void)weir_message_image(msg, &size);
+    weir_message_unref(msg);
     wr_node_refuse(proxy->node, 1);
     if (proxy->refused++ % 1000 == 0) {
         wr_log(proxy->node->name, WEIR_LOG_WARN,
@@ -61,26 +65,23 @@ static void pump(wr_proxy *proxy)
     }
 }
 
-/* Take a message into the window and send it. Under tx_lock. False: no more now. */
-static bool take_one(wr_proxy *proxy, weir_message *msg)
+/* Take messages, over the peer's limit or not, until the window or the socket is full. Under
+ * tx_lock.
+ */
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
 {
-    if (wr_window_full(&proxy->window)) {
-        wr_window_release(&proxy->window);
+    size_t taken = 0;
+    weir_err err = WEIR_OK;
+    while (taken < count && err == WEIR_OK) {
+        size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
+                                     proxy->peer_limit, &err);
+        taken += sent;
+        if (taken == count || err != WEIR_OK || wr_window_full(&proxy->window)) {
+            break;
+        }
+        refuse(proxy, msgs[taken++]);
     }
-    if (wr_window_waiting(&proxy->window) > 0 || wr_window_full(&proxy->window)) {
-        return false;
-    }
-    size_t size;
-    (void)weir_message_image(msg, &size);
-    if (size > proxy->peer_limit) {
-        refuse(proxy, size);
-        return true;
-    }
-    if (wr_window_put(&proxy->window, msg) != WEIR_OK) {
-        return false;
-    }
-    pump(proxy);
-    return true;
+    return taken;
 }
 
 static size_t consume(void *self, weir_message **msgs, size_t count)
@@ -88,8 +89,8 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
     wr_proxy *proxy = self;
     size_t taken = 0;
     wr_mutex_lock(&proxy->tx_lock);
-    while (proxy->channel != NULL && taken < count && take_one(proxy, msgs[taken])) {
-        taken++;
+    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
+        taken = take(proxy, msgs, count);
     }
     if (taken < count) {
         /* Until the socket can be written, an acknowledgement comes, or the next connection. */
@@ -401,6 +402,7 @@ const wr_consumer wr_proxy_consumer = {
     .uncongested = uncongested,
     .release = release,
     .may_pause = true,
+    .takes = true,
     .gather = gather,
 };
 

@@ -82,8 +82,8 @@ static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 static void fill_batch(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
+    wr_error error = {.code = WEIR_OK}; /* too large to be cleared for each message */
     while (intake->channel != NULL && intake->pending && has_room(intake)) {
-        wr_error error = {.code = WEIR_OK};
         weir_message *msg = NULL;
         weir_err err = wr_channel_receive(intake->channel, &msg, &error);
         if (err == WEIR_ERR_WOULD_BLOCK) {
