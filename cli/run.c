@@ -2,10 +2,11 @@
  *
  * `weir run`: a gateway from a file, until a signal says stop.
  *
- * The handler of SIGINT and SIGTERM only wakes the loop, on which the main thread waits;
- * from the second signal on it ends the process itself, whatever the main thread is stuck in.
+ * A thread of its own takes all signals, which every other thread has blocked, those of the modules
+ * too: so no module's call is interrupted. It only wakes the loop, on which the main thread waits;
+ * from the second stop signal on it ends the process itself, whatever the main thread is stuck in.
  */
-#define _DEFAULT_SOURCE /* signal() restarts calls; uv.h shows POSIX types */
+#define _DEFAULT_SOURCE /* sigwait; uv.h shows POSIX types */
 
 #include <inttypes.h>
 #include <signal.h>
@@ -35,8 +36,16 @@ typedef struct arguments {
     weir_log_level log_level;
 } arguments;
 
-static _Atomic uint64_t first_stop_ns; /* when the first stop signal came; 0: none yet */
-static uv_async_t wake;                /* sent by its handler */
+/* What a signal asks for, and the loop does. */
+typedef enum wish { WISH_STOP, WISH_REPORT, WISH_RESTART, WISH_COUNT } wish;
+
+typedef struct signals {
+    sigset_t set;
+    uv_thread_t thread;
+    atomic_bool ending;           /* the thread is to end: set before a last signal to it */
+    uint64_t first_stop_ns;       /* when the first stop signal came; 0: none yet. The thread */
+    uv_async_t wishes[WISH_COUNT]; /* their data is the gateway, while there is one */
+} signals;
 
 /* ---- arguments ---------------------------------------------------------------------------------
  */
@@ -120,9 +129,8 @@ static void print_link(void *user, const weir_link_info *info)
                   info->dropped_closed, info->queued, info->limit, info->when_full);
 }
 
-static void on_report_signal(uv_signal_t *handle, int number)
+static void on_report(uv_async_t *handle)
 {
-    (void)number;
     weir_gateway *gateway = handle->data;
     print_stats(gateway);
     weir_gateway_modules(gateway, print_module, NULL);
@@ -132,56 +140,85 @@ static void on_report_signal(uv_signal_t *handle, int number)
 /* ---- failed modules, on SIGHUP -----------------------------------------------------------------
  */
 
-static void on_restart_signal(uv_signal_t *handle, int number)
+static void on_restart(uv_async_t *handle)
 {
-    (void)number;
     weir_err err = weir_gateway_restart_module(handle->data, NULL);
     if (err != WEIR_OK) {
         (void)fprintf(stderr, "weir: cannot restart failed modules: %s\n", weir_err_text(err));
     }
 }
 
-/* ---- running -----------------------------------------------------------------------------------
+/* ---- signals -----------------------------------------------------------------------------------
  */
 
-static void on_stop_signal(int number)
-{
-    uint64_t now_ns = uv_hrtime();
-    uint64_t first_ns = 0;
-    if (atomic_compare_exchange_strong(&first_stop_ns, &first_ns, now_ns)) {
-        (void)uv_async_send(&wake);
-        return;
-    }
-    if (now_ns - first_ns >= SAME_STOP_NS) {
-        _Exit(EXIT_BY_SIGNAL + number);
-    }
-}
-
-static void on_wake(uv_async_t *handle)
+static void on_stop(uv_async_t *handle)
 {
     uv_stop(handle->loop);
 }
 
-/* Signals that ask for something; they are served while the gateway runs. */
-static const struct {
-    int number;
-    uv_signal_cb serve;
-} served[] = {{SIGUSR1, on_report_signal}, {SIGHUP, on_restart_signal}};
-#define SIGNAL_COUNT (sizeof(served) / sizeof(served[0]))
-
-static void watch_signals(uv_signal_t signals[SIGNAL_COUNT])
+static void take_stop(signals *from, int number)
 {
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        int failure = uv_signal_start(&signals[i], served[i].serve, served[i].number);
-        if (failure != 0) {
-            (void)fprintf(stderr, "weir: cannot watch signal %d: %s\n", served[i].number,
-                          uv_strerror(failure));
+    uint64_t now_ns = uv_hrtime();
+    if (from->first_stop_ns == 0) {
+        from->first_stop_ns = now_ns;
+        (void)uv_async_send(&from->wishes[WISH_STOP]);
+    } else if (now_ns - from->first_stop_ns >= SAME_STOP_NS) {
+        _Exit(EXIT_BY_SIGNAL + number);
+    }
+}
+
+static void take_signals(void *arg)
+{
+    signals *from = arg;
+    int number = 0;
+    while (sigwait(&from->set, &number) == 0 && !atomic_load(&from->ending)) {
+        if (number == SIGUSR1) {
+            (void)uv_async_send(&from->wishes[WISH_REPORT]);
+        } else if (number == SIGHUP) {
+            (void)uv_async_send(&from->wishes[WISH_RESTART]);
+        } else {
+            take_stop(from, number);
         }
     }
 }
 
+/* Before any other thread is made, so that all have the signals blocked. */
+static bool begin_signals(signals *from, uv_loop_t *loop)
+{
+    static const uv_async_cb serve[] = {on_stop, on_report, on_restart};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
+    (void)sigemptyset(&from->set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)sigaddset(&from->set, numbers[i]);
+    }
+    int failure = 0;
+    for (int i = 0; failure == 0 && i < WISH_COUNT; i++) {
+        failure = uv_async_init(loop, &from->wishes[i], serve[i]);
+    }
+    if (failure == 0) {
+        failure = -pthread_sigmask(SIG_BLOCK, &from->set, NULL);
+    }
+    if (failure == 0) {
+        failure = uv_thread_create(&from->thread, take_signals, from);
+    }
+    if (failure != 0) {
+        (void)fprintf(stderr, "weir: cannot watch signals: %s\n", uv_strerror(failure));
+    }
+    return failure == 0;
+}
+
+static void end_signals(signals *from)
+{
+    atomic_store(&from->ending, true);
+    (void)pthread_kill(from->thread, SIGUSR1);
+    (void)uv_thread_join(&from->thread);
+}
+
+/* ---- running -----------------------------------------------------------------------------------
+ */
+
 /* Serve `loop` until a stop signal, which may have come already. */
-static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t signals[SIGNAL_COUNT])
+static int run_gateway(const char *path, uv_loop_t *loop, signals *from)
 {
     weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
     options.on_problem = cli_print_problem;
@@ -189,8 +226,8 @@ static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t signals[SI
     if (weir_gateway_create_from_file(path, &options, &gateway) != WEIR_OK) {
         return CLI_FAILURE;
     }
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        signals[i].data = gateway;
+    for (int i = 0; i < WISH_COUNT; i++) {
+        from->wishes[i].data = gateway;
     }
     weir_err err = weir_gateway_start(gateway);
     if (err == WEIR_OK) {
@@ -205,19 +242,13 @@ static int run_gateway(const char *path, uv_loop_t *loop, uv_signal_t signals[SI
 
 static int prepare_and_run(const char *path, uv_loop_t *loop)
 {
-    uv_signal_t signals[SIGNAL_COUNT];
-    int failure = uv_async_init(loop, &wake, on_wake);
-    for (size_t i = 0; failure == 0 && i < SIGNAL_COUNT; i++) {
-        failure = uv_signal_init(loop, &signals[i]);
-    }
-    if (failure != 0) {
-        (void)fprintf(stderr, "weir: cannot watch signals: %s\n", uv_strerror(failure));
+    signals from = {.first_stop_ns = 0};
+    if (!begin_signals(&from, loop)) {
         return CLI_FAILURE;
     }
-    watch_signals(signals);
-    (void)signal(SIGINT, on_stop_signal);
-    (void)signal(SIGTERM, on_stop_signal);
-    return run_gateway(path, loop, signals);
+    int status = run_gateway(path, loop, &from);
+    end_signals(&from);
+    return status;
 }
 
 static int run(int argc, char **argv)
