@@ -222,7 +222,8 @@ static void change_something(stage *s)
 {
     uint64_t dice = below(s, 10);
     if (dice < 6) {
-        change_link(s, below(s, MODULES), below(s, MODULES));
+        size_t from = below(s, MODULES);
+        change_link(s, from, below(s, MODULES));
     } else if (dice < 9) {
         kill_something(s);
     } else {
