@@ -126,7 +126,7 @@ static uint64_t received_here(const stage *s)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < MODULES; i++) {
-        sum += is_remote(i) ? 0 : atomic_load(&s->books[i]->received);
+        sum += s->now_received[i];
     }
     return sum;
 }
@@ -141,15 +141,11 @@ static const char *check_out(const stage *s, size_t from)
     if (is_remote(from)) {
         return NULL; /* its process may have been killed: nobody knows what it published */
     }
-    const load_book *book = s->books[from];
-    uint64_t published = atomic_load(&book->published);
-    if (atomic_load(&book->begun) != published + atomic_load(&book->refused)) {
-        return "a module is still publishing";
-    }
+    uint64_t published = s->now_published[from] - s->published[from];
     for (size_t to = 0; to < MODULES; to++) {
         const line *it = &s->lines[from][to];
         if (it->exists && !s->out_changed[from] &&
-            s->now[from][to].accepted - it->accepted != published - s->published[from]) {
+            s->now[from][to].accepted - it->accepted != published) {
             return "a link has not accepted what its source has published";
         }
     }
@@ -168,7 +164,7 @@ static const char *check_in(const stage *s, size_t to)
     if (is_remote(to) || s->in_changed[to]) {
         return NULL;
     }
-    bool same = delivered == atomic_load(&s->books[to]->received) - s->received[to];
+    bool same = delivered == s->now_received[to] - s->received[to];
     return same ? NULL : "a module has not received what its links have delivered";
 }
 
@@ -179,22 +175,43 @@ weir_stats get_stats(stage *s)
     return stats;
 }
 
-/* What links to other processes had delivered when they were freed is learned here, once they are.
- */
-const char *check_totals(stage *s, const weir_stats *stats)
+/* Fill in all that is called now, and the total of what was delivered. NULL: nothing moved
+ * meanwhile. (Remote modules may still have something to publish.) */
+static const char *look(stage *s, uint64_t *delivered)
 {
-    uint64_t known = received_here(s) + delivered_to_remotes(s) + s->gone;
-    if (stats->queued > 0) {
-        return "the totals count something as queued";
-    }
-    if (s->gone_known ? stats->delivered != known : stats->delivered < known) {
-        return "the total of what was delivered is not what the modules have received";
+    weir_stats before = get_stats(s);
+    list_links(s);
+    for (size_t i = 0; i < MODULES; i++) {
+        const load_book *book = s->books[i];
+        if (is_remote(i)) {
+            continue;
+        }
+        s->now_received[i] = atomic_load(&book->received);
+        s->now_published[i] = atomic_load(&book->published);
+        if (atomic_load(&book->begun) != s->now_published[i] + atomic_load(&book->refused)) {
+            return "a module is still publishing";
+        }
     }
     weir_stats after = get_stats(s);
-    if (after.accepted != stats->accepted || after.delivered != stats->delivered) {
-        return "remote modules are still publishing";
+    *delivered = after.delivered;
+    bool same = before.accepted == after.accepted && before.delivered == after.delivered;
+    return same && after.queued == 0 ? NULL : "messages are still moving";
+}
+
+/* What links to other processes had delivered when they were freed is learned here, once they are.
+ */
+const char *check_totals(stage *s)
+{
+    uint64_t delivered = 0;
+    const char *text = look(s, &delivered);
+    if (text != NULL) {
+        return text;
     }
-    s->gone += stats->delivered - known;
+    uint64_t known = received_here(s) + delivered_to_remotes(s) + s->gone;
+    if (s->gone_known ? delivered != known : delivered < known) {
+        return "the total of what was delivered is not what the modules have received";
+    }
+    s->gone += delivered - known;
     s->gone_known = true;
     return NULL;
 }
@@ -202,14 +219,12 @@ const char *check_totals(stage *s, const weir_stats *stats)
 /* NULL: everything is as it must be when nothing moves. */
 static const char *disagreement(stage *s)
 {
-    weir_stats stats = get_stats(s);
-    list_links(s);
-    const char *text = NULL;
+    const char *text = check_totals(s);
     for (size_t i = 0; i < MODULES && text == NULL; i++) {
         text = check_out(s, i);
         text = text != NULL ? text : check_in(s, i);
     }
-    return text != NULL ? text : check_totals(s, &stats);
+    return text;
 }
 
 void wait_for_agreement(stage *s)
@@ -228,14 +243,11 @@ void wait_for_agreement(stage *s)
 /* What was counted so far is agreed on. */
 void begin_anew(stage *s)
 {
-    list_links(s);
     for (size_t i = 0; i < MODULES; i++) {
         s->out_changed[i] = false;
         s->in_changed[i] = false;
-        if (!is_remote(i)) {
-            s->published[i] = atomic_load(&s->books[i]->published);
-            s->received[i] = atomic_load(&s->books[i]->received);
-        }
+        s->published[i] = s->now_published[i];
+        s->received[i] = s->now_received[i];
         for (size_t to = 0; to < MODULES; to++) {
             s->lines[i][to].accepted = s->now[i][to].accepted;
             s->lines[i][to].delivered = s->now[i][to].delivered;

@@ -52,8 +52,12 @@ typedef struct stage {
     uint64_t gone;   /* delivered by removed links to modules in other processes */
     bool gone_known; /* else it is learned at the next agreement, and at least so much */
 
-    weir_link_info now[MODULES][MODULES]; /* the last listing; name NULL: no such link */
-    pthread_t checker;                    /* runs check_always, where `checking` says so */
+    /* The last look; a link that does not exist has no name. */
+    weir_link_info now[MODULES][MODULES];
+    uint64_t now_published[MODULES];
+    uint64_t now_received[MODULES];
+
+    pthread_t checker; /* runs check_always, where `checking` says so */
     bool checking;
     atomic_bool finished;
     atomic_bool failed; /* found by a thread that is not cmocka's */
@@ -69,10 +73,10 @@ void pause_a_moment(void);
  */
 void *check_always(void *arg);
 /* The totals against the books; NULL: they agree. */
-const char *check_totals(stage *s, const weir_stats *stats);
+const char *check_totals(stage *s);
 /* Wait until everything is as it must be when nothing moves. The sources are held. */
 void wait_for_agreement(stage *s);
-/* What was counted so far is agreed on. */
+/* The last look was agreed on. */
 void begin_anew(stage *s);
 
 #endif

@@ -135,10 +135,8 @@ static void forget_link(stage *s, size_t from, size_t to)
     s->in_changed[to] = true;
 }
 
-static void change_link(stage *s)
+static void change_link(stage *s, size_t from, size_t to)
 {
-    size_t from = below(s, MODULES);
-    size_t to = below(s, MODULES);
     if (cast[from].kind >= cast[to].kind) {
         return;
     }
@@ -148,6 +146,24 @@ static void change_link(stage *s)
     }
     forget_link(s, from, to);
     assert_int_equal(weir_gateway_remove_link(s->gateway, cast[from].name, cast[to].name), WEIR_OK);
+}
+
+/* Nothing moves on the links of the modules here: what they count is known exactly after it, too.
+ */
+static void change_link_while_held(stage *s)
+{
+    size_t from = below(s, MODULES);
+    size_t to = below(s, MODULES);
+    if (is_remote(from)) {
+        return;
+    }
+    bool out_changed = s->out_changed[from];
+    bool in_changed = s->in_changed[to];
+    bool gone_known = s->gone_known;
+    change_link(s, from, to);
+    s->out_changed[from] = out_changed;
+    s->in_changed[to] = in_changed;
+    s->gone_known = gone_known;
 }
 
 static void replace_module(stage *s, size_t module)
@@ -206,7 +222,8 @@ static void change_something(stage *s)
 {
     uint64_t dice = below(s, 10);
     if (dice < 6) {
-        change_link(s);
+        size_t from = below(s, MODULES);
+        change_link(s, from, below(s, MODULES));
     } else if (dice < 9) {
         kill_something(s);
     } else {
@@ -261,10 +278,10 @@ static void run_step(stage *s, bool under_load)
     }
     hold_sources(s, true);
     wait_for_agreement(s);
-    for (uint64_t left = below(s, 3); left > 0; left--) {
-        change_link(s); /* nothing moves: what comes after it can be known exactly */
-    }
     begin_anew(s);
+    for (uint64_t left = below(s, 3); left > 0; left--) {
+        change_link_while_held(s);
+    }
 }
 
 static void make_gateway(stage *s)
@@ -322,9 +339,8 @@ static void check_after_the_stop(stage *s)
     for (size_t i = 0; i < MODULES; i++) {
         end_host(s, i, SIGTERM);
     }
+    assert_null(check_totals(s));
     weir_stats stats = get_stats(s);
-    list_links(s);
-    assert_null(check_totals(s, &stats));
     assert_int_equal(stats.accepted, stats.delivered + stats.dropped_full + stats.dropped_closed);
     print_message("%" PRIu64 " accepted = %" PRIu64 " delivered + %" PRIu64 " + %" PRIu64
                   " dropped; %" PRIu64 " redelivered\n",
