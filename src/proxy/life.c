@@ -160,6 +160,8 @@ void wr_proxy_launch_again(wr_proxy *proxy)
 
 static void end_process(wr_proxy *proxy, bool asked, uint32_t grace_ms)
 {
+    wr_stack_dump_destroy(proxy->stack_dump); /* under a debugger it would not end */
+    proxy->stack_dump = NULL;
     if (!proxy->end_asked) {
         proxy->end_asked = true;
         wr_supervisor_end(proxy->supervisor, asked, grace_ms);
@@ -199,10 +201,7 @@ static void on_stack_line(void *arg, const char *line)
 
 static void on_stack_done(void *arg)
 {
-    wr_proxy *proxy = arg;
-    wr_stack_dump_destroy(proxy->stack_dump);
-    proxy->stack_dump = NULL;
-    end_hung(proxy);
+    end_hung(arg);
 }
 
 static const wr_stack_dump_fns stack_dump_fns = {on_stack_line, on_stack_done};
