@@ -89,6 +89,7 @@ typedef struct wr_intake {
     size_t bytes;
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
+    uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
 

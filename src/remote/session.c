@@ -87,7 +87,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
-        extension->position.received = session->processed.count;
+        extension->position.received = session->told.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -238,8 +238,6 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     if (!same || session->processed.count < extension->position.first) {
         session->processed.count = extension->position.first;
     }
-    session->told = session->processed;
-    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
@@ -247,7 +245,10 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
+    session->told = wr_transmit_agree(&remote->transmit, acknowledged, session->processed,
+                                      extension->position.first);
+    intake->number = session->told.count;
+    intake->known_end = session->processed.count;
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -540,11 +541,8 @@ void wr_session_read(weir_remote *remote)
 
 void wr_session_write(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (session->stream == NULL) {
-        return;
-    }
-    weir_err err = wr_sp_flush(session->stream);
+    wr_sp_stream *stream = remote->session.stream;
+    weir_err err = stream == NULL ? WEIR_OK : wr_sp_flush(stream);
     if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
         wr_error error = {.code = err};
         lose(remote, err, &error);
