@@ -63,6 +63,7 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
+    bool pending;      /* there may be more to read */
     bool agreed;       /* this connection's create was taken: it may be told what is processed */
     bool start_came;   /* after it */
     bool extended;     /* the present or last gateway sent an extension block */

@@ -362,6 +362,43 @@ static void main_waits_for_the_next_gateway_and_ends_by_signal(void **state)
     place_close(&own.at);
 }
 
+/* Of messages that are ignored. */
+static void count_line(void *user, weir_log_level level, const char *who, const char *text)
+{
+    (void)who;
+    (void)text;
+    *(unsigned *)user += level == WEIR_LOG_WARN;
+}
+
+/* A gateway that sends without end must not keep it from all else. */
+static void many_control_messages_are_read_in_several_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 900 };
+    static const uint8_t unknown[] = {0xa1, 0x6c, 1, 99, 0, 0, 0, 8};
+    place at;
+    gateway peer;
+    unsigned ignored = 0;
+    place_open_running(&at);
+    gateway_begin(&peer, &at, true);
+    weir_remote_stop(at.remote);
+    weir_log_set_sink(count_line, &ignored);
+    weir_log_set_level(WEIR_LOG_WARN);
+    for (unsigned i = 0; i < COUNT; i++) {
+        ASSERT_OK(wr_sp_send(peer.control, unknown, sizeof(unknown), NULL, NULL));
+    }
+    control_flush(peer.control);
+    unsigned polls = 0;
+    for (; ignored < COUNT; polls++) {
+        wait_ready(weir_remote_fd(at.remote), WR_POLL_READ);
+        ASSERT_OK(weir_remote_poll(at.remote));
+    }
+    assert_true(polls > 2);
+    weir_log_set_sink(NULL, NULL);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 /* Going on with a gateway that was cut off */
 
 #define MORE_THAN_A_SOCKET_HOLDS (4u * 1024u * 1024u)
@@ -462,6 +499,7 @@ int main(void)
         cmocka_unit_test(main_fails_where_it_cannot_listen),
         cmocka_unit_test(launched_main_ends_with_its_module),
         cmocka_unit_test(main_waits_for_the_next_gateway_and_ends_by_signal),
+        cmocka_unit_test(many_control_messages_are_read_in_several_turns),
         cmocka_unit_test(
             message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
     };

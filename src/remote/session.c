@@ -18,6 +18,8 @@
 
 /* Control messages are few and mostly small. */
 #define CONTROL_RX_BUFFER_SIZE (2u * WR_SP_COPY_MAX)
+#define CONTROL_BATCH 64u /* of them, then everything else has its turn */
+#define LAST_BATCHES 1024u
 
 weir_err wr_session_open(weir_remote *remote, wr_error *error)
 {
@@ -522,20 +524,17 @@ static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 
 void wr_session_read(weir_remote *remote)
 {
-    bool more = remote->session.stream != NULL;
-    while (more) {
+    wr_session *session = &remote->session;
+    session->pending = session->stream != NULL;
+    for (unsigned i = 0; i < CONTROL_BATCH && session->pending; i++) {
         wr_error error = {.code = WEIR_OK};
-        wr_sp_frame frame = {0};
-        weir_err err = wr_sp_receive(remote->session.stream, &frame, &error);
-        if (err == WEIR_ERR_WOULD_BLOCK) {
-            return;
-        }
-        if (err != WEIR_OK) {
+        wr_sp_frame frame;
+        weir_err err = wr_sp_receive(session->stream, &frame, &error);
+        session->pending = err == WEIR_OK && handle_frame(remote, &frame);
+        if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
             error.code = err;
             lose(remote, err, &error);
-            return;
         }
-        more = handle_frame(remote, &frame);
     }
 }
 
@@ -582,8 +581,10 @@ void wr_session_accept(weir_remote *remote)
     if (stream == NULL) {
         return;
     }
-    wr_session_read(remote); /* the present connection may have ended */
     wr_session *session = &remote->session;
+    for (unsigned i = 0; i == 0 || (session->pending && i < LAST_BATCHES); i++) {
+        wr_session_read(remote); /* the present connection may have ended */
+    }
     if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "a connection that sent no greeting gives way to a newer one");
