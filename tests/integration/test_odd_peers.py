@@ -4,6 +4,7 @@
 import os
 import signal
 import socket
+import struct
 import sys
 
 import harness
@@ -109,6 +110,35 @@ class HalfClosed(harness.WeirTest):
                 session.control.wait_for_end()
             gateway.wait_for("it closed the message channel")
             gateway.stop()
+
+
+class Successors(harness.WeirTest):
+    def test_message_over_the_limit_of_a_successor_is_dropped(self):
+        """It was sent to the predecessor, which did not acknowledge it."""
+        with sp.Listener(self.path("source")) as source, sp.Listener(self.path("sink")) as sink:
+            gateway = self.start_gateway([remote("source", "source"), remote("sink", "sink")],
+                                         [link("source", "sink")])
+            with sp.Session(source, self.folder) as sender:
+                with AcknowledgingSession(sink, self.folder, 1 << 26) as session:
+                    sender.messages.send(sp.frame(sp.message(bytes(1 << 20))))
+                    session.messages.receive_frame()
+                with AcknowledgingSession(sink, self.folder, 1000) as session:
+                    sender.messages.send(sp.frame(sp.message(b"small")))
+                    self.assertEqual(sp.content_of(session.messages.receive_frame()), b"small")
+            gateway.wait_for("is over the remote module's limit of 1000 bytes")
+            gateway.stop()
+
+
+class AcknowledgingSession(sp.Session):
+    """A new instance each time, which takes messages up to a limit and acknowledges none."""
+
+    def __init__(self, control_listener, folder, limit):
+        self.block = sp.extension((1, struct.pack(">I", 1)), (2, struct.pack(">I", limit)),
+                                  (6, os.urandom(16)), (7, bytes(24)))
+        super().__init__(control_listener, folder)
+
+    def reply(self):
+        return sp.reply(sp.CREATED, self.block)
 
 
 if __name__ == "__main__":
