@@ -119,21 +119,44 @@ void wr_proxy_lose(wr_proxy *proxy, const char *reason)
     lose(proxy, false, reason);
 }
 
+/* Before the peer's greeting nothing can be sent, however writable the socket is. */
+static void watch_control(wr_proxy *proxy)
+{
+    bool waits = wr_sp_greeted(proxy->control) && wr_sp_unsent(proxy->control) > 0;
+    wr_watch_set(proxy->control_watch, WR_POLL_READ | (waits ? WR_POLL_WRITE : 0));
+}
+
+/* A large image is sent from where it lies, and is the stream's until then. */
+static weir_err queue_control(wr_sp_stream *control, wr_buffer *image)
+{
+    size_t size = image->size;
+    if (size <= WR_SP_COPY_MAX) {
+        return wr_sp_send(control, image->data, size, NULL, NULL);
+    }
+    char *data = wr_buffer_take(image);
+    weir_err err = data == NULL ? WEIR_ERR_MEMORY : wr_sp_send(control, data, size, free, data);
+    if (err != WEIR_OK) {
+        free(data);
+    }
+    return err;
+}
+
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 {
     char small[WR_CONTROL_SIZE_SMALL];
     wr_buffer image = WR_BUFFER_ON(small);
     weir_err err = wr_control_encode(message, &image);
     if (err == WEIR_OK) {
-        err = wr_sp_send(proxy->control, image.data, image.size, NULL, NULL);
+        err = queue_control(proxy->control, &image);
     }
     wr_buffer_deinit(&image);
-    if (err == WEIR_OK) {
+    bool queued = err == WEIR_OK;
+    if (queued) {
         err = wr_sp_flush(proxy->control);
     }
     if (err == WEIR_ERR_WOULD_BLOCK) {
-        wr_watch_set(proxy->control_watch, WR_POLL_READ | WR_POLL_WRITE);
-        return true;
+        watch_control(proxy);
+        return queued;
     }
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
         wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
@@ -440,10 +463,11 @@ void wr_proxy_tell(void *arg)
     if (!owes(proxy)) {
         return;
     }
-    proxy->told = proxy->received;
-    proxy->untold_bytes = 0;
-    (void)wr_proxy_send_control(
-        proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = proxy->received});
+    if (wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE,
+                                                           .count = proxy->received})) {
+        proxy->told = proxy->received;
+        proxy->untold_bytes = 0;
+    } /* else it does not read them, and is told when it does */
 }
 
 void wr_proxy_tell_soon(wr_proxy *proxy)
@@ -516,11 +540,20 @@ void wr_proxy_on_control_task(wr_task *task)
 static void on_control(void *arg, unsigned ready)
 {
     wr_proxy *proxy = arg;
-    if ((ready & WR_POLL_WRITE) != 0 && wr_sp_flush(proxy->control) != WEIR_ERR_WOULD_BLOCK) {
-        wr_watch_set(proxy->control_watch, WR_POLL_READ);
-    }
     if ((ready & WR_POLL_READ) != 0) {
         read_control(proxy);
+    }
+    if (proxy->control == NULL) {
+        return;
+    }
+    weir_err err = wr_sp_flush(proxy->control);
+    if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
+        wr_proxy_lose(proxy, "it takes no control messages any more");
+        return;
+    }
+    watch_control(proxy);
+    if (err == WEIR_OK) {
+        wr_proxy_tell_soon(proxy); /* what it could not be told before */
     }
 }
 
