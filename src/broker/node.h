@@ -101,7 +101,7 @@ struct wr_node {
     atomic_bool absent;    /* the consumer cannot make progress: do not wait for it to drain */
     atomic_bool held;      /* a run ended with work left because it was congested: see run_some */
     _Atomic int congested; /* may be -1 for a moment: a link cleared before it was counted */
-    _Atomic uint32_t waiters; /* threads in wait_below: somebody must signal `changed` */
+    _Atomic uint32_t waiters; /* threads that wait for `changed`: see wr_node_signal */
 
     /* Pending links: publishers push on the stack, the running thread moves it to its list. */
     _Atomic(wr_link *) pending;
