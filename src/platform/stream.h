@@ -14,7 +14,6 @@
 
 /* What a poller or the control loop can wait for. */
 typedef intptr_t wr_waitable;
-#define WR_WAITABLE_NONE ((wr_waitable)-1)
 
 /* The longest address in bytes, without its NUL. */
 #define WR_ADDRESS_MAX 107u
