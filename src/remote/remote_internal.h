@@ -47,6 +47,10 @@
 #define WR_END_DELAY_MS 10000u
 #define WR_LEAVE_DELAY_MS 1000u
 
+/* If there is this variable in the environment, acknowledgement is not agreed: to measure what it
+ * costs. */
+#define WR_ENV_NO_ACKNOWLEDGE "WEIR_NO_ACKNOWLEDGE"
+
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
     WR_SOURCE_CONTROL_LISTENER,

@@ -224,6 +224,12 @@ static bool same_id(const wr_id *a, const wr_id *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+static uint32_t offered_features(void)
+{
+    bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
+    return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0);
+}
+
 /* Find out together where both stand: what comes first on the new message channel. */
 static void agree(weir_remote *remote, const wr_extension *extension)
 {
@@ -232,7 +238,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     bool same = same_id(&session->id, &extension->session);
     session->agreed = true;
     session->extended = extension->present;
-    session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    session->features = extension->features & offered_features();
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     if (!same || session->processed.count < extension->position.first) {
