@@ -37,12 +37,12 @@ typedef struct wr_slice {
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_connect(const char *path, wr_stream **out,
                                                      wr_error *error);
-/* Two ends of one connection, for tests and benchmarks. */
+/* Two ends of one connection, for tests and benchmarks. Errors: IO, MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_pair(wr_stream **a, wr_stream **b);
 /* Read up to `size` bytes, `*got` > 0 on success. Errors: WOULD_BLOCK, CLOSED (end), IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_read(wr_stream *stream, void *data, size_t size,
                                                   size_t *got);
-/* Read into two places, the first filled before the second. */
+/* Read into two places, the first filled before the second. Errors: as wr_stream_read. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_read2(wr_stream *stream, void *first,
                                                    size_t first_size, void *second,
                                                    size_t second_size, size_t *got);
