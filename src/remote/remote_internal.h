@@ -135,8 +135,8 @@ struct weir_remote {
 #define wr_remote_log(remote, level, ...)                                                          \
     wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
-/* session.c. The running thread, like all below. */
-weir_err wr_session_open(weir_remote *remote, wr_error *error);
+/* session.c. The running thread, like all below. Errors: as wr_listener_open. */
+WEIR_MUST_CHECK weir_err wr_session_open(weir_remote *remote, wr_error *error);
 /* Destroys the module, and says goodbye to a connected gateway. */
 void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
@@ -165,7 +165,7 @@ void wr_ending_now(weir_remote *remote);
 void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
 void wr_ending_try(weir_remote *remote);
 
-/* intake.c */
+/* intake.c. Errors: as wr_listener_open. */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);
 /* Drops what was received and not delivered. Harmless when not open. */
 void wr_intake_close(weir_remote *remote);

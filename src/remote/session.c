@@ -576,7 +576,7 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-                      weir_err_text(err));
+                      err == WEIR_ERR_CLOSED ? "closed by it; see its log" : weir_err_text(err));
         return;
     }
     wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");
