@@ -97,11 +97,11 @@ struct wr_node {
     wr_node *next_queued; /* in the executor's queue: under its lock */
     atomic_bool started;
     atomic_bool ready;
-    atomic_bool closing;   /* publishers wait no longer */
-    atomic_bool absent;    /* the consumer cannot make progress: do not wait for it to drain */
-    atomic_bool held;      /* a run ended with work left because it was congested: see run_some */
-    _Atomic int congested; /* may be -1 for a moment: a link cleared before it was counted */
-    _Atomic uint32_t waiters; /* threads in wait_below: somebody must signal `changed` */
+    atomic_bool closing;      /* publishers wait no longer */
+    atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
+    atomic_bool held;         /* a run ended with work left: see may_go_on */
+    _Atomic int congested;    /* may be -1 for a moment: a link cleared before it was counted */
+    _Atomic uint32_t waiters; /* threads that wait: somebody must signal `changed` */
 
     /* Pending links: publishers push on the stack, the running thread moves it to its list. */
     _Atomic(wr_link *) pending;

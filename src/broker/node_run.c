@@ -225,6 +225,24 @@ static void linger(void)
     }
 }
 
+static bool has_work(const wr_node *node)
+{
+    return node->active_first != NULL || node->rest_count > 0 ||
+           atomic_load(&node->pending) != NULL;
+}
+
+/* May it run what is left? If not it says so, and looks once more after that, as wr_node_uncongest
+ * looks at `held` after its change: one sees the other. A node that has nothing to do, as most
+ * sources, never says so and is not woken. */
+static bool may_go_on(wr_node *node)
+{
+    if (may_run(node)) {
+        return true;
+    }
+    atomic_store(&node->held, true);
+    return may_run(node);
+}
+
 /* Run a bounded number of messages; returns how many. `*more`: there is more, and it may run. */
 static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
 {
@@ -251,14 +269,7 @@ static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
     if (done > 0 && node->consumer->drained != NULL) {
         node->consumer->drained(node->self, done);
     }
-    bool work =
-        node->active_first != NULL || node->rest_count > 0 || atomic_load(&node->pending) != NULL;
-    if (work && atomic_load(&node->congested) > 0) {
-        /* Before the look below, as wr_node_uncongest looks at it after its change: one sees the
-         * other. A node that has nothing to do, as most sources, is not woken. */
-        atomic_store(&node->held, true);
-    }
-    *more = work && may_run(node);
+    *more = has_work(node) && may_go_on(node);
     return done;
 }
 

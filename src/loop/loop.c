@@ -247,8 +247,8 @@ static bool wait_for_end(wr_loop *loop)
     while (!loop->ended) {
         wr_cond_wait(&loop->changed, &loop->lock);
     }
-    uint64_t deadline = wr_clock_ns() + END_PATIENCE_NS;
-    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline)) {
+    uint64_t deadline_ns = wr_clock_ns() + END_PATIENCE_NS;
+    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline_ns)) {
     }
     bool over = loop->threads == 0;
     wr_mutex_unlock(&loop->lock);

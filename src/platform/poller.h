@@ -21,6 +21,7 @@ typedef struct wr_poll_event {
     unsigned ready; /* WR_POLL_...; an error or hang-up shows as READ and WRITE */
 } wr_poll_event;
 
+/* Errors: MEMORY, IO (no more descriptors). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_poller_create(wr_poller **out);
 WR_SHARED void wr_poller_destroy(wr_poller *poller); /* NULL is allowed */
 

@@ -89,6 +89,13 @@ static void report(wr_proxy *proxy, const wr_process_exit *result)
                                  });
 }
 
+/* Did it die, or would it have? One that could not make its module, and then ended as it was asked
+ * to, has said why; its reports would only push out those of crashes. */
+static bool is_crash(const wr_proxy *proxy, const wr_process_exit *result)
+{
+    return result->by_signal || result->value != 0 || proxy->hung_ms != 0;
+}
+
 static void forget_process(wr_proxy *proxy)
 {
     wr_stack_dump_destroy(proxy->stack_dump);
@@ -107,13 +114,13 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
         /* What it sent before its end; once more, where that was that its module failed. */
         wr_proxy_lose(proxy, NULL);
     }
-    ending end = {.failure = result->by_signal || result->value != 0 || proxy->gave_up != NULL};
+    ending end = {.failure = is_crash(proxy, result) || proxy->gave_up != NULL};
     (void)snprintf(end.how, sizeof(end.how), "process %lld ended: %s",
                    (long long)wr_supervisor_pid(proxy->supervisor), text);
     bool ordered = proxy->restart_ordered;
     proxy->restart_ordered = false;
     bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
-    if (end.failure && !ordered && !stopping) {
+    if (is_crash(proxy, result) && !ordered && !stopping) {
         report(proxy, result);
     }
     forget_process(proxy);

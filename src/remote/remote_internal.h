@@ -47,6 +47,10 @@
 #define WR_END_DELAY_MS 10000u
 #define WR_LEAVE_DELAY_MS 1000u
 
+/* If there is this variable in the environment, acknowledgement is not agreed: to measure what it
+ * costs. */
+#define WR_ENV_NO_ACKNOWLEDGE "WEIR_NO_ACKNOWLEDGE"
+
 /* What the poller watches; each at most once. */
 typedef enum wr_remote_source {
     WR_SOURCE_CONTROL_LISTENER,
@@ -133,8 +137,8 @@ struct weir_remote {
 #define wr_remote_log(remote, level, ...)                                                          \
     wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
-/* session.c. The running thread, like all below. */
-weir_err wr_session_open(weir_remote *remote, wr_error *error);
+/* session.c. The running thread, like all below. Errors: as wr_listener_open. */
+WEIR_MUST_CHECK weir_err wr_session_open(weir_remote *remote, wr_error *error);
 /* Destroys the module, and says goodbye to a connected gateway. */
 void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
@@ -163,7 +167,7 @@ void wr_ending_now(weir_remote *remote);
 void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
 void wr_ending_try(weir_remote *remote);
 
-/* intake.c */
+/* intake.c. Errors: as wr_listener_open. */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);
 /* Drops what was received and not delivered. Harmless when not open. */
 void wr_intake_close(weir_remote *remote);

@@ -226,6 +226,12 @@ static bool same_id(const wr_id *a, const wr_id *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+static uint32_t offered_features(void)
+{
+    bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
+    return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0);
+}
+
 /* Find out together where both stand: what comes first on the new message channel. */
 static void agree(weir_remote *remote, const wr_extension *extension)
 {
@@ -234,7 +240,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     bool same = same_id(&session->id, &extension->session);
     session->agreed = true;
     session->extended = extension->present;
-    session->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    session->features = extension->features & offered_features();
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     if (!same || session->processed.count < extension->position.first) {
@@ -567,7 +573,7 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-                      weir_err_text(err));
+                      err == WEIR_ERR_CLOSED ? "closed by it; see its log" : weir_err_text(err));
         return;
     }
     wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Model of back-pressure: a source node S with two "block" links to two sinks; congest, relieve and
- * uncongest of link.c, the count of congested links and the state of the source as in node.c and
- * node_run.c, and a publisher on a thread of its own that waits for room as wait_for_room does.
+ * Model of back-pressure: a source node S with two "block" links to two sinks; congest and uncongest
+ * of link.c, wr_link_relieve, wr_node_congest, wr_node_uncongest with the flag `held`, the end of
+ * run_some and run_once in node_run.c, and a publisher on a thread of its own that waits for room as
+ * wait_for_room does. S is a sink, too: what it has to forward is its work, and nobody but
+ * wr_node_uncongest wakes it while some is left.
  *
  * The mailboxes are counts, and the wake-up of a sink is "its mailbox is not empty" (pending.pml is
  * about that one). A forwarding run of S takes one of WORK messages and puts it on both links.
@@ -14,6 +16,9 @@
  *   NO_RECHECK   congest does not look for room after it set the flag
  *   NO_SIGNAL    the last uncongest does not signal waiting publishers
  *   NO_WAKE      the last uncongest does not wake the source
+ *   NO_HELD      a run that ends with work left does not say so
+ *   HELD_FIRST   ... or says so only if it was congested before the look that ends the run
+ *   HELD_LATE    ... or says so after that look
  *   LATE_COUNT   a waiting publisher looks for room before it counts itself as a waiter
  */
 #define LINKS 2
@@ -39,6 +44,7 @@ byte consumed[LINKS];
 byte state = QUEUED;
 bool runnable = true;
 byte work = WORK;
+bool held;    /* node.held: a run ended with work left */
 bool through; /* the waiting publisher has published everything */
 
 byte waiters;
@@ -60,7 +66,7 @@ inline signal() {
 
 inline wake() {
 #ifndef NO_WAKE
-    atomic { /* pending.pml has it step by step */
+    atomic { /* run.pml has it step by step */
         if
         :: state == IDLE -> state = QUEUED; runnable = true
         :: state == RUNNING -> state = AGAIN
@@ -77,7 +83,17 @@ inline uncongest(link) {
     :: was ->
         atomic { before = congested; congested-- }
         if
-        :: before <= 1 -> signal(); wake()
+        :: before <= 1 ->
+            signal();
+            if
+            :: held ->
+                atomic { was = held; held = false }
+                if
+                :: was -> wake()
+                :: else
+                fi
+            :: else
+            fi
         :: else
         fi
     :: else
@@ -136,13 +152,31 @@ end:
         :: congested <= 0 && work > 0 -> work--; put(0); put(1)
         :: else
         fi;
-        more = false;
+        more = work > 0;
         if
-        :: work > 0 ->
+        :: more ->
+#ifdef HELD_FIRST
             if
-            :: congested <= 0 -> more = true
+            :: congested > 0 -> held = true
+            :: else
+            fi;
+            more = congested <= 0
+#else
+            more = congested <= 0;
+            if
+            :: !more ->
+#ifndef NO_HELD
+#ifdef HELD_LATE
+                more = congested <= 0;
+                held = true
+#else
+                held = true;
+                more = congested <= 0
+#endif
+#endif
             :: else
             fi
+#endif
         :: else
         fi;
         atomic {
