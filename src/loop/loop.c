@@ -50,16 +50,26 @@ struct wr_loop {
     bool ended; /* the loop is empty */
 };
 
-static wr_task *take_task(wr_loop *loop)
+/* The next of the tasks up to `last`; NULL: none is left. */
+static wr_task *take_task(wr_loop *loop, const wr_task **last)
 {
     wr_mutex_lock(&loop->lock);
-    wr_task *task = loop->first;
+    wr_task *task = *last == NULL ? NULL : loop->first;
     if (task != NULL) {
         loop->first = task->next;
         task->posted = false;
+        *last = task == *last ? NULL : *last;
     }
     wr_mutex_unlock(&loop->lock);
     return task;
+}
+
+static const wr_task *last_task(wr_loop *loop)
+{
+    wr_mutex_lock(&loop->lock);
+    const wr_task *last = loop->first == NULL ? NULL : loop->last;
+    wr_mutex_unlock(&loop->lock);
+    return last;
 }
 
 /* A task that was posted since the last was taken has sent a wake of its own. */
@@ -71,11 +81,14 @@ static bool is_over(wr_loop *loop)
     return over;
 }
 
+/* Runs what is there now. What is posted meanwhile, perhaps by a task once more for itself, comes
+ * after a look at sockets and times: its own wake stands. */
 static void on_wake(uv_async_t *handle)
 {
     wr_loop *loop = handle->data;
+    const wr_task *last = last_task(loop);
     wr_task *task;
-    while ((task = take_task(loop)) != NULL) {
+    while ((task = take_task(loop, &last)) != NULL) {
         task->run(task);
     }
     if (is_over(loop) && !uv_is_closing((uv_handle_t *)handle)) {

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
-#include "loop/loop.h"
+#include "loop/watch.h"
 #include "platform/thread.h"
 
 static struct {
@@ -164,6 +164,67 @@ static void note_step(void *arg)
     atomic_fetch_add(&t.steps, 1);
 }
 
+/* ---- a task that posts itself, as one that reads from a peer in a hurry ---- */
+
+#define POSTED_MAX 1000000u /* what never lets others come would get there */
+
+typedef struct endless {
+    wr_task task; /* first */
+    unsigned runs;
+    wr_timer *timer;
+    bool rung;
+    bool over;
+} endless;
+
+static void ring(void *arg)
+{
+    endless *e = arg;
+    e->rung = true;
+}
+
+static void finish(endless *e)
+{
+    wr_timer_close(e->timer);
+    wr_mutex_lock(&t.lock);
+    e->over = true;
+    wr_cond_broadcast(&t.changed);
+    wr_mutex_unlock(&t.lock);
+}
+
+static void run_again(wr_task *task)
+{
+    endless *e = (endless *)task;
+    if (e->runs++ == 0) {
+        wr_timer_set(e->timer, 0);
+    }
+    if (e->rung || e->runs == POSTED_MAX) {
+        finish(e);
+    } else {
+        wr_loop_post(t.loop, task);
+    }
+}
+
+static void open_timer(void *arg)
+{
+    endless *e = arg;
+    assert_int_equal(wr_timer_open(t.loop, ring, e, &e->timer), WEIR_OK);
+}
+
+static void task_that_posts_itself_lets_others_come(void **state)
+{
+    (void)state;
+    endless e = {.task = {.run = run_again}};
+    wr_loop_call(t.loop, open_timer, &e);
+    wr_loop_post(t.loop, &e.task);
+    wr_mutex_lock(&t.lock);
+    while (!e.over) {
+        wr_cond_wait(&t.changed, &t.lock);
+    }
+    wr_mutex_unlock(&t.lock);
+    wr_loop_destroy(t.loop);
+    assert_true(e.rung);
+}
+
 static const wr_aside step = {note_step, note_taken_over, NULL};
 
 static void run_stressed(void *arg)
@@ -209,6 +270,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(loop_goes_on_while_its_thread_is_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(thread_that_comes_back_stands_by, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(task_that_posts_itself_lets_others_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tasks_never_overlap_whoever_runs_the_loop, set_up,
                                         tear_down),
     };
