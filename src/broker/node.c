@@ -47,6 +47,7 @@ weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking, wr_n
     node->name = wr_text_copy(name);
     node->host.name = node->name;
     node->executor = pool;
+    node->blocking = blocking;
     node->own_executor = blocking;
     if (node->name == NULL ||
         (blocking && wr_executor_create(1, name, &node->executor) != WEIR_OK)) {

@@ -81,8 +81,10 @@ struct wr_node {
     char *name;
     const wr_consumer *consumer;
     void *self;
+    bool blocking; /* it has an executor of its own, or had */
+
     wr_executor *executor;
-    bool own_executor;
+    bool own_executor; /* to be destroyed with the node; who created, then who closes the node */
 
     /* How long it stays away from the reading thread: only hints, relaxed. */
     _Atomic uint32_t shy_for;  /* so many more times it goes to the pool */

@@ -342,7 +342,7 @@ wr_collected *wr_node_get_collected(void)
  */
 static bool collect(wr_node *node)
 {
-    if (!own_collected.on || own_collected.used == COLLECTED_MAX || node->own_executor) {
+    if (!own_collected.on || own_collected.used == COLLECTED_MAX || node->blocking) {
         return false;
     }
     uint32_t shy = atomic_load_explicit(&node->shy_for, memory_order_relaxed);
