@@ -35,6 +35,9 @@
 void *hang_for_ever(void *arg);
 void *hang_for_ever(void *arg)
 {
+    if (write(STDOUT_FILENO, "x", 1) != 1) { /* from here, and not before: it is in the stack now */
+        _exit(1);
+    }
     for (;;) {
         pause();
     }
@@ -46,9 +49,6 @@ static int hang(void)
     pthread_t thread;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NAME, "hanging") != 0 ||
         pthread_create(&thread, NULL, hang_for_ever, NULL) != 0) {
-        return 1;
-    }
-    if (write(STDOUT_FILENO, "x", 1) != 1) {
         return 1;
     }
     for (;;) {
