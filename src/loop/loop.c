@@ -43,6 +43,7 @@ struct wr_loop {
     wr_cond changed; /* steps, ended or threads */
     wr_task *first;
     wr_task *last;
+    size_t waiting;   /* tasks from first to last */
     unsigned threads; /* that have not ended */
     bool ending;
     bool ended; /* the loop is empty */
@@ -55,9 +56,18 @@ static wr_task *take_task(wr_loop *loop)
     if (task != NULL) {
         loop->first = task->next;
         task->posted = false;
+        loop->waiting--;
     }
     wr_mutex_unlock(&loop->lock);
     return task;
+}
+
+static size_t count_waiting(wr_loop *loop)
+{
+    wr_mutex_lock(&loop->lock);
+    size_t count = loop->waiting;
+    wr_mutex_unlock(&loop->lock);
+    return count;
 }
 
 /* A task that was posted since the last was taken has sent a wake of its own. */
@@ -69,11 +79,13 @@ static bool is_over(wr_loop *loop)
     return over;
 }
 
+/* What is posted from here on, perhaps by these tasks themselves, runs after a look at everything
+ * else. */
 static void on_wake(uv_async_t *handle)
 {
     wr_loop *loop = handle->data;
-    wr_task *task;
-    while ((task = take_task(loop)) != NULL) {
+    for (size_t count = count_waiting(loop); count > 0; count--) {
+        wr_task *task = take_task(loop);
         task->run(task);
     }
     if (is_over(loop) && !uv_is_closing((uv_handle_t *)handle)) {
@@ -273,6 +285,7 @@ void wr_loop_post(wr_loop *loop, wr_task *task)
             loop->last->next = task;
         }
         loop->last = task;
+        loop->waiting++;
         uv_async_send(&loop->wake); /* under the lock: the loop may be destroyed right after it */
     }
     wr_mutex_unlock(&loop->lock);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "loop/loop.h"
+#include "loop/watch.h"
 #include "platform/thread.h"
 
 static struct {
@@ -177,6 +178,70 @@ static void tasks_never_overlap_whoever_runs_the_loop(void **state)
     assert_false(atomic_load(&t.overlap));
 }
 
+#define TURNS_MAX 1000u
+
+/* A task that always has more to do, and a timer. */
+typedef struct busy {
+    wr_task task; /* first */
+    wr_timer *timer;
+    unsigned runs;
+    bool rang;
+    bool over; /* as last seen */
+} busy;
+
+static void on_ring(void *arg)
+{
+    ((busy *)arg)->rang = true;
+}
+
+static void run_busy(wr_task *task)
+{
+    busy *b = (busy *)task;
+    if (++b->runs < TURNS_MAX && !b->rang) {
+        wr_loop_post(t.loop, task);
+    }
+}
+
+static void begin_busy(void *arg)
+{
+    busy *b = arg;
+    assert_int_equal(wr_timer_open(t.loop, on_ring, b, &b->timer), WEIR_OK);
+    wr_timer_set(b->timer, 0);
+    wr_loop_post(t.loop, &b->task);
+}
+
+static void look(void *arg)
+{
+    busy *b = arg;
+    b->over = b->rang || b->runs == TURNS_MAX;
+}
+
+static void wait_until_over(busy *b)
+{
+    bool over = false;
+    while (!over) {
+        wr_loop_call(t.loop, look, b);
+        over = b->over;
+    }
+}
+
+static void end_busy(void *arg)
+{
+    wr_timer_close(((busy *)arg)->timer);
+}
+
+static void task_that_posts_itself_again_lets_the_others_have_their_turn(void **state)
+{
+    (void)state;
+    busy b = {.task = {.run = run_busy}};
+    wr_loop_call(t.loop, begin_busy, &b);
+    wait_until_over(&b);
+    wr_loop_call(t.loop, end_busy, &b);
+    wr_loop_destroy(t.loop);
+    assert_true(b.rang);
+    assert_true(b.runs < TURNS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +251,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(thread_that_comes_back_stands_by, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tasks_never_overlap_whoever_runs_the_loop, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            task_that_posts_itself_again_lets_the_others_have_their_turn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,13 +307,15 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     bool resumed = can_resume(remote, create);
     if (resumed) {
         wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
-        if (remote->session.stream == NULL) {
-            return; /* it went meanwhile, and `create` with it */
-        }
-        wr_intake_close(remote);
-        forget_create(&remote->session);
     } else {
         wr_ending_now(remote);
+    }
+    if (remote->session.stream == NULL) {
+        return; /* it could be told no more; and `create` went with it */
+    }
+    if (resumed) {
+        wr_intake_close(remote);
+        forget_create(&remote->session);
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
