@@ -31,7 +31,9 @@ struct wr_loop {
     uv_async_t wake;
     wr_thread first_thread;
     wr_thread second_thread;
-    void (*aside)(void); /* the loop's */
+    wr_aside aside; /* the loop's: what to do aside; run NULL: nothing */
+    wr_aside
+        away; /* what is done aside: set before the loop is vacant, read by who takes it over */
 
     /* By the protocol above; all seq_cst. */
     atomic_uint steps;
@@ -96,8 +98,9 @@ static void on_wake(uv_async_t *handle)
 /* The loop's thread steps aside. False: meanwhile another one took the loop over. */
 static bool step_aside(wr_loop *loop)
 {
-    void (*run)(void) = loop->aside;
-    loop->aside = NULL;
+    wr_aside away = loop->aside;
+    loop->away = away;
+    loop->aside.run = NULL;
     atomic_fetch_add(&loop->steps, 1);
     atomic_store(&loop->vacant, true);
     if (atomic_load(&loop->asleep)) {
@@ -105,7 +108,7 @@ static bool step_aside(wr_loop *loop)
         wr_cond_signal(&loop->changed);
         wr_mutex_unlock(&loop->lock);
     }
-    run();
+    away.run(away.arg);
     return atomic_exchange(&loop->vacant, false);
 }
 
@@ -115,7 +118,7 @@ static bool lead(wr_loop *loop)
     bool more = true;
     while (more) {
         more = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
-        if (loop->aside != NULL && !step_aside(loop)) {
+        if (loop->aside.run != NULL && !step_aside(loop)) {
             return false;
         }
     }
@@ -156,6 +159,9 @@ static bool stand_by(wr_loop *loop)
     }
     atomic_store(&loop->standing_by, false);
     wr_mutex_unlock(&loop->lock);
+    if (taken) {
+        loop->away.taken_over(loop->away.arg);
+    }
     return taken;
 }
 
@@ -183,12 +189,12 @@ static void run_second(void *arg)
     leave(loop);
 }
 
-bool wr_loop_step_aside(wr_loop *loop, void (*run)(void))
+bool wr_loop_step_aside(wr_loop *loop, const wr_aside *aside)
 {
     if (!atomic_load(&loop->standing_by)) {
         return false;
     }
-    loop->aside = run;
+    loop->aside = *aside;
     return true;
 }
 

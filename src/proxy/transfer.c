@@ -299,6 +299,25 @@ static void note_received(wr_proxy *proxy, weir_message *msg)
     }
 }
 
+static void run_collected(void *collected)
+{
+    wr_node_run_collected(collected);
+}
+
+static void put_collected(void *collected)
+{
+    wr_node_put_collected(collected);
+}
+
+/* Have this thread run the sinks of what it has published, or else the pool. */
+static void run_sinks_aside(wr_loop *loop)
+{
+    const wr_aside aside = {run_collected, put_collected, wr_node_get_collected()};
+    if (aside.arg != NULL && !wr_loop_step_aside(loop, &aside)) {
+        wr_node_put_collected(aside.arg);
+    }
+}
+
 /* Read up to READ_BATCH messages and publish them. Returns why it stopped, WEIR_OK: no reason. */
 static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 {
@@ -318,9 +337,7 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                      weir_err_text(published));
     }
-    if (wr_node_has_collected() && !wr_loop_step_aside(proxy->loop, wr_node_run_collected)) {
-        wr_node_put_collected();
-    }
+    run_sinks_aside(proxy->loop);
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
         wr_proxy_tell(proxy);

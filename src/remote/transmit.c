@@ -9,13 +9,14 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/thread_local.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
 #define TOO_LARGE_LOG_EVERY 1000u
 
 /* The queue whose module the present thread is calling, if any. */
-static _Thread_local const wr_transmit *inside;
+static WR_THREAD_LOCAL_SMALL const wr_transmit *inside;
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller)
 {
