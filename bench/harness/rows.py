@@ -130,6 +130,8 @@ def out_of_process(build, peers):
             rows.append(weir(build, what, size, shape))
             rows += [program(build, "peer_" + peer, mode, what, size, peer) for peer in peers
                      if peer != "gather" or size <= GATHER_MAX]
+    rows.append(weir(build, "one way, not acknowledged", 64,
+                     lambda top: topology.one_way(top, "not acknowledged")))
     rows.append(weir(build, "one way back", 64, topology.one_way_back))
     for size in (64, 65536):
         rows.append(weir(build, "one way, isolation", size,

@@ -30,8 +30,10 @@ class Topology:
             module["isolation"] = "process"
         self.modules.append(module)
 
-    def launched(self, kind, name, args=None):
+    def launched(self, kind, name, args=None, environment=None):
         launch = {"path": os.path.join(self.build, "bench", f"bench_remote_{kind}"), "args": [name]}
+        if environment:
+            launch["env"] = environment
         self.modules.append({
             "name": name, "args": args,
             "loader": {"name": "outprocess",
@@ -41,6 +43,8 @@ class Topology:
     def add(self, kind, name, args=None, where="native"):
         if where == "launched":
             self.launched(kind, name, args)
+        elif where == "not acknowledged":
+            self.launched(kind, name, args, {"WEIR_NO_ACKNOWLEDGE": "1"})
         else:
             self.native(kind, name, args, where == "process")
 

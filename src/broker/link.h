@@ -2,10 +2,11 @@
  *
  * A link: the mailbox from one source node to one sink node, and the two signals that belong to it.
  *
- *   pending    the mailbox has something for the sink: the link is in the sink's list of pending
- *              links, once. Set by a publisher, cleared by the sink when it found the mailbox
- * empty. congested  a "block" mailbox is at its limit: the source has one more reason not to run.
- * Set by a publisher, cleared by the sink when the mailbox is half empty.
+ *   pending: the mailbox has something for the sink; the link is in the sink's list of pending
+ *   links, once. Set by a publisher, cleared by the sink when it found the mailbox empty.
+ *
+ *   congested: a "block" mailbox is at its limit; the source has one more reason not to run. Set by
+ *   a publisher, cleared by the sink when the mailbox is half empty.
  *
  * Each flag is set after a change of the mailbox and tested again after it, on both sides and all
  * seq_cst, so that neither a message nor a wake-up is overlooked (tests/model proves the protocol).

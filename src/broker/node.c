@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/thread_local.h"
 #include "broker/node_state.h"
 #include "message/message.h"
 #include "platform/clock.h"
 
-static _Thread_local bool inside_callback;
+static WR_THREAD_LOCAL_SMALL bool inside_callback;
 
 bool wr_node_enter_callback(void)
 {

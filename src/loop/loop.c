@@ -46,31 +46,31 @@ struct wr_loop {
     wr_cond changed; /* steps, ended or threads */
     wr_task *first;
     wr_task *last;
+    size_t waiting;   /* tasks from first to last */
     unsigned threads; /* that have not ended */
     bool ending;
     bool ended; /* the loop is empty */
 };
 
-/* The next of the tasks up to `last`; NULL: none is left. */
-static wr_task *take_task(wr_loop *loop, const wr_task **last)
+static wr_task *take_task(wr_loop *loop)
 {
     wr_mutex_lock(&loop->lock);
-    wr_task *task = *last == NULL ? NULL : loop->first;
+    wr_task *task = loop->first;
     if (task != NULL) {
         loop->first = task->next;
         task->posted = false;
-        *last = task == *last ? NULL : *last;
+        loop->waiting--;
     }
     wr_mutex_unlock(&loop->lock);
     return task;
 }
 
-static const wr_task *last_task(wr_loop *loop)
+static size_t count_waiting(wr_loop *loop)
 {
     wr_mutex_lock(&loop->lock);
-    const wr_task *last = loop->first == NULL ? NULL : loop->last;
+    size_t count = loop->waiting;
     wr_mutex_unlock(&loop->lock);
-    return last;
+    return count;
 }
 
 /* A task that was posted since the last was taken has sent a wake of its own. */
@@ -82,14 +82,13 @@ static bool is_over(wr_loop *loop)
     return over;
 }
 
-/* Runs what is there now. What is posted meanwhile, perhaps by a task once more for itself, comes
- * after a look at sockets and times: its own wake stands. */
+/* What is posted from here on, perhaps by these tasks themselves, runs after a look at everything
+ * else. */
 static void on_wake(uv_async_t *handle)
 {
     wr_loop *loop = handle->data;
-    const wr_task *last = last_task(loop);
-    wr_task *task;
-    while ((task = take_task(loop, &last)) != NULL) {
+    for (size_t count = count_waiting(loop); count > 0; count--) {
+        wr_task *task = take_task(loop);
         task->run(task);
     }
     if (is_over(loop) && !uv_is_closing((uv_handle_t *)handle)) {
@@ -255,8 +254,8 @@ static bool wait_for_end(wr_loop *loop)
     while (!loop->ended) {
         wr_cond_wait(&loop->changed, &loop->lock);
     }
-    uint64_t deadline = wr_clock_ns() + END_PATIENCE_NS;
-    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline)) {
+    uint64_t deadline_ns = wr_clock_ns() + END_PATIENCE_NS;
+    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline_ns)) {
     }
     bool over = loop->threads == 0;
     wr_mutex_unlock(&loop->lock);
@@ -293,6 +292,7 @@ void wr_loop_post(wr_loop *loop, wr_task *task)
             loop->last->next = task;
         }
         loop->last = task;
+        loop->waiting++;
         uv_async_send(&loop->wake); /* under the lock: the loop may be destroyed right after it */
     }
     wr_mutex_unlock(&loop->lock);

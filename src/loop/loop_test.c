@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
+#include "loop/loop.h"
 #include "loop/watch.h"
 #include "platform/thread.h"
 
@@ -164,67 +165,6 @@ static void note_step(void *arg)
     atomic_fetch_add(&t.steps, 1);
 }
 
-/* ---- a task that posts itself, as one that reads from a peer in a hurry ---- */
-
-#define POSTED_MAX 1000000u /* what never lets others come would get there */
-
-typedef struct endless {
-    wr_task task; /* first */
-    unsigned runs;
-    wr_timer *timer;
-    bool rung;
-    bool over;
-} endless;
-
-static void ring(void *arg)
-{
-    endless *e = arg;
-    e->rung = true;
-}
-
-static void finish(endless *e)
-{
-    wr_timer_close(e->timer);
-    wr_mutex_lock(&t.lock);
-    e->over = true;
-    wr_cond_broadcast(&t.changed);
-    wr_mutex_unlock(&t.lock);
-}
-
-static void run_again(wr_task *task)
-{
-    endless *e = (endless *)task;
-    if (e->runs++ == 0) {
-        wr_timer_set(e->timer, 0);
-    }
-    if (e->rung || e->runs == POSTED_MAX) {
-        finish(e);
-    } else {
-        wr_loop_post(t.loop, task);
-    }
-}
-
-static void open_timer(void *arg)
-{
-    endless *e = arg;
-    assert_int_equal(wr_timer_open(t.loop, ring, e, &e->timer), WEIR_OK);
-}
-
-static void task_that_posts_itself_lets_others_come(void **state)
-{
-    (void)state;
-    endless e = {.task = {.run = run_again}};
-    wr_loop_call(t.loop, open_timer, &e);
-    wr_loop_post(t.loop, &e.task);
-    wr_mutex_lock(&t.lock);
-    while (!e.over) {
-        wr_cond_wait(&t.changed, &t.lock);
-    }
-    wr_mutex_unlock(&t.lock);
-    wr_loop_destroy(t.loop);
-    assert_true(e.rung);
-}
-
 static const wr_aside step = {note_step, note_taken_over, NULL};
 
 static void run_stressed(void *arg)
@@ -263,6 +203,70 @@ static void tasks_never_overlap_whoever_runs_the_loop(void **state)
     assert_false(atomic_load(&t.overlap));
 }
 
+#define TURNS_MAX 1000u
+
+/* A task that always has more to do, and a timer. */
+typedef struct busy {
+    wr_task task; /* first */
+    wr_timer *timer;
+    unsigned runs;
+    bool rang;
+    bool over; /* as last seen */
+} busy;
+
+static void on_ring(void *arg)
+{
+    ((busy *)arg)->rang = true;
+}
+
+static void run_busy(wr_task *task)
+{
+    busy *b = (busy *)task;
+    if (++b->runs < TURNS_MAX && !b->rang) {
+        wr_loop_post(t.loop, task);
+    }
+}
+
+static void begin_busy(void *arg)
+{
+    busy *b = arg;
+    assert_int_equal(wr_timer_open(t.loop, on_ring, b, &b->timer), WEIR_OK);
+    wr_timer_set(b->timer, 0);
+    wr_loop_post(t.loop, &b->task);
+}
+
+static void look(void *arg)
+{
+    busy *b = arg;
+    b->over = b->rang || b->runs == TURNS_MAX;
+}
+
+static void wait_until_over(busy *b)
+{
+    bool over = false;
+    while (!over) {
+        wr_loop_call(t.loop, look, b);
+        over = b->over;
+    }
+}
+
+static void end_busy(void *arg)
+{
+    wr_timer_close(((busy *)arg)->timer);
+}
+
+static void task_that_posts_itself_again_lets_the_others_have_their_turn(void **state)
+{
+    (void)state;
+    busy b = {.task = {.run = run_busy}};
+    wr_loop_call(t.loop, begin_busy, &b);
+    wait_until_over(&b);
+    wr_loop_call(t.loop, end_busy, &b);
+    wr_loop_destroy(t.loop);
+    assert_true(b.rang);
+    assert_true(b.runs < TURNS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,9 +274,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(loop_goes_on_while_its_thread_is_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(thread_that_comes_back_stands_by, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(task_that_posts_itself_lets_others_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tasks_never_overlap_whoever_runs_the_loop, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            task_that_posts_itself_again_lets_the_others_have_their_turn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
