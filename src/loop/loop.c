@@ -8,8 +8,9 @@
  * the exchange that finds it vacant; whoever's exchange finds it so leads. The one that stands by
  * looks again and again, PATIENCE_NS apart, while steps are counted, and takes the loop if it is
  * vacant and no step was counted in between. If it is not vacant and none was counted it goes to
- * sleep: it sets `asleep` before it looks at the steps for the last time, and who steps aside
- * counts before it looks at `asleep`, so one of them sees the other.
+ * sleep: it sets `asleep` before it looks for the last time whether the loop is vacant, and who
+ * steps aside makes it vacant before it looks at `asleep`, so one of them sees the other
+ * (tests/model/aside.pml).
  */
 #include "loop/loop.h"
 
@@ -105,7 +106,7 @@ static bool step_aside(wr_loop *loop)
     atomic_store(&loop->vacant, true);
     if (atomic_load(&loop->asleep)) {
         wr_mutex_lock(&loop->lock);
-        wr_cond_signal(&loop->changed);
+        wr_cond_broadcast(&loop->changed);
         wr_mutex_unlock(&loop->lock);
     }
     away.run(away.arg);
@@ -133,7 +134,7 @@ static bool lead(wr_loop *loop)
 static void sleep_until_step(wr_loop *loop, unsigned steps)
 {
     atomic_store(&loop->asleep, true);
-    while (atomic_load(&loop->steps) == steps && !loop->ended) {
+    while (atomic_load(&loop->steps) == steps && !atomic_load(&loop->vacant) && !loop->ended) {
         wr_cond_wait(&loop->changed, &loop->lock);
     }
     atomic_store(&loop->asleep, false);

@@ -71,7 +71,7 @@ class LaunchedProcesses(harness.WeirTest):
         gateway = self.start_gateway([module])
         gateway.wait_for("it is not started again")
         with sp.Listener(self.path("victim_control")) as listener:
-            with listener.accept_greeted() as control:
+            with listener.accept().greet() as control:
                 control.expect_control(sp.CREATE)
                 control.send(sp.frame(sp.reply(MODULE_FAILED)))
                 gateway.wait_for("could not be created or started")
