@@ -50,7 +50,7 @@ void wr_link_unref(wr_link *link); /* NULL is allowed */
  * Errors: as wr_mailbox_put. */
 WEIR_MUST_CHECK weir_err wr_link_put(wr_link *link, weir_message *msg);
 
-/* The sink took messages: let the source run again if there is room now. The sink's thread. */
+/* Messages left the mailbox: let the source run again if there is room now. Any thread. */
 void wr_link_relieve(wr_link *link);
 /* The sink found the mailbox empty: no longer pending. False: a message came meanwhile, and the
  * link stays with the caller. The sink's thread. */

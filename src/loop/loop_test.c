@@ -18,8 +18,9 @@ static struct {
     wr_loop *loop;
     wr_mutex lock; /* guards what follows */
     wr_cond changed;
-    unsigned entered;   /* times that somebody stepped aside */
-    bool open;          /* they may come back */
+    unsigned entered; /* times that somebody stepped aside */
+    bool open;        /* they may come back */
+    unsigned taken_over;
     atomic_uint inside; /* threads that run a task: never more than one */
     atomic_uint tasks;
     atomic_uint steps;
@@ -33,6 +34,7 @@ static int set_up(void **state)
     wr_cond_init(&t.changed);
     t.entered = 0;
     t.open = false;
+    t.taken_over = 0;
     atomic_store(&t.inside, 0);
     atomic_store(&t.tasks, 0);
     atomic_store(&t.steps, 0);
@@ -65,8 +67,9 @@ static void calls_run_on_the_loop_one_after_the_other(void **state)
 }
 
 /* Stay away until the test lets us come back. */
-static void stay_away(void)
+static void stay_away(void *arg)
 {
+    (void)arg;
     wr_mutex_lock(&t.lock);
     t.entered++;
     wr_cond_broadcast(&t.changed);
@@ -74,6 +77,24 @@ static void stay_away(void)
         wr_cond_wait(&t.changed, &t.lock);
     }
     wr_mutex_unlock(&t.lock);
+}
+
+static void note_taken_over(void *arg)
+{
+    (void)arg;
+    wr_mutex_lock(&t.lock);
+    t.taken_over++;
+    wr_mutex_unlock(&t.lock);
+}
+
+static const wr_aside away = {stay_away, note_taken_over, NULL};
+
+static unsigned times_taken_over(void)
+{
+    wr_mutex_lock(&t.lock);
+    unsigned times = t.taken_over;
+    wr_mutex_unlock(&t.lock);
+    return times;
 }
 
 static void let_it_come_back(void)
@@ -86,7 +107,7 @@ static void let_it_come_back(void)
 
 static void ask_to_step_aside(void *arg)
 {
-    *(bool *)arg = wr_loop_step_aside(t.loop, stay_away);
+    *(bool *)arg = wr_loop_step_aside(t.loop, &away);
 }
 
 /* The second thread may not have come so far yet. */
@@ -115,6 +136,7 @@ static void loop_goes_on_while_its_thread_is_aside(void **state)
     wait_until_aside(1);
     wr_loop_call(t.loop, count, &calls); /* returns only if another thread took the loop */
     assert_int_equal(calls, 1);
+    assert_int_equal(times_taken_over(), 1); /* before the loop went on */
     bool accepted = true;
     wr_loop_call(t.loop, ask_to_step_aside, &accepted);
     assert_false(accepted); /* nobody stands by */
@@ -137,10 +159,13 @@ static void thread_that_comes_back_stands_by(void **state)
     wr_loop_destroy(t.loop);
 }
 
-static void note_step(void)
+static void note_step(void *arg)
 {
+    (void)arg;
     atomic_fetch_add(&t.steps, 1);
 }
+
+static const wr_aside step = {note_step, note_taken_over, NULL};
 
 static void run_stressed(void *arg)
 {
@@ -150,7 +175,7 @@ static void run_stressed(void *arg)
     }
     atomic_fetch_add(&t.tasks, 1);
     if (*left % 3 == 0) {
-        (void)wr_loop_step_aside(t.loop, note_step);
+        (void)wr_loop_step_aside(t.loop, &step);
     }
     atomic_fetch_sub(&t.inside, 1);
 }

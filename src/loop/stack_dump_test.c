@@ -35,13 +35,13 @@
 void *hang_for_ever(void *arg);
 void *hang_for_ever(void *arg)
 {
-    if (write(STDOUT_FILENO, "x", 1) != 1) { /* from here, and not before: it is in the stack now */
-        _exit(1);
+    /* From here, so that it is on the stack of whoever is stopped after that. */
+    if (write(STDOUT_FILENO, "x", 1) != 1) {
+        return arg;
     }
     for (;;) {
         pause();
     }
-    return arg;
 }
 
 static int hang(void)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/prefetch.h"
+#include "base/thread_local.h"
 #include "platform/thread.h"
 
 /* Classes: multiples of 64 up to 512, then powers of two. Pages of a block that no message touches
@@ -39,7 +40,6 @@ typedef struct cache_class {
 } cache_class;
 
 typedef struct cache {
-    bool registered; /* the thread's end will empty it */
     cache_class classes[CLASS_COUNT];
 } cache;
 
@@ -50,7 +50,7 @@ typedef struct depot {
     unsigned count;
 } depot;
 
-static _Thread_local cache own;
+static WR_THREAD_LOCAL_SMALL cache *own; /* NULL until the first use on this thread */
 static depot depots[CLASS_COUNT];
 static wr_once depots_made = WR_ONCE_INIT;
 
@@ -127,7 +127,7 @@ static block *take_chain(unsigned class)
     return chain;
 }
 
-static void empty_cache(void *arg)
+static void close_cache(void *arg)
 {
     cache *ending = arg;
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
@@ -136,25 +136,31 @@ static void empty_cache(void *arg)
         if (class->spare != NULL) {
             give_chain(i, class->spare);
         }
-        *class = (cache_class){NULL, 0, NULL};
     }
-    ending->registered = false;
+    own = NULL; /* what ends after this may use the pool again */
+    free(ending);
 }
 
-/* The first use on this thread. */
-static void register_cache(void)
+/* The first use on this thread. NULL: out of memory, and the thread does without. */
+static cache *open_cache(void)
 {
-    wr_once_run(&depots_made, make_depots);
-    own.registered = true;
-    wr_thread_on_exit(empty_cache, &own);
+    own = calloc(1, sizeof(*own));
+    if (own != NULL) {
+        wr_once_run(&depots_made, make_depots);
+        wr_thread_on_exit(close_cache, own);
+    }
+    return own;
+}
+
+static cache_class *own_class(unsigned class)
+{
+    cache *mine = own != NULL ? own : open_cache();
+    return mine == NULL ? NULL : &mine->classes[class];
 }
 
 /* The list is empty: a spare chain, one from the depot, or nothing. */
 static bool refill(cache_class *mine, unsigned class)
 {
-    if (!own.registered) {
-        register_cache();
-    }
     block *chain = mine->spare;
     mine->spare = NULL;
     if (chain == NULL) {
@@ -192,8 +198,8 @@ void *wr_pool_get(size_t size)
         return malloc(size);
     }
     unsigned class = class_of(size);
-    cache_class *mine = &own.classes[class];
-    if (mine->list == NULL && !refill(mine, class)) {
+    cache_class *mine = own_class(class);
+    if (mine == NULL || (mine->list == NULL && !refill(mine, class))) {
         return malloc(size_of(class));
     }
     block *got = mine->list;
@@ -210,9 +216,10 @@ void wr_pool_put(void *returned, size_t size)
         return;
     }
     unsigned class = class_of(size);
-    cache_class *mine = &own.classes[class];
-    if (!own.registered) {
-        register_cache();
+    cache_class *mine = own_class(class);
+    if (mine == NULL) {
+        free(returned);
+        return;
     }
     if (mine->count >= chain_blocks(class)) {
         set_aside(mine, class);

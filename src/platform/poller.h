@@ -14,6 +14,7 @@ typedef struct wr_poller wr_poller;
 
 #define WR_POLL_READ 1u
 #define WR_POLL_WRITE 2u
+#define WR_POLL_HUNG_UP 4u /* only from a watch of the control loop, see loop/watch.h */
 
 typedef struct wr_poll_event {
     void *token;

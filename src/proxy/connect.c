@@ -14,7 +14,6 @@ void wr_proxy_retry_later(wr_proxy *proxy)
 
 void wr_proxy_disconnect(wr_proxy *proxy)
 {
-    wr_node_set_absent(proxy->node, true);
     wr_proxy_close_channel(proxy);
     wr_watch_close(proxy->control_watch);
     proxy->control_watch = NULL;
@@ -31,7 +30,8 @@ static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    while (proxy->control != NULL && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
+    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
+    while (wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK && wr_clock_ns() < end_ns) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
         }

@@ -31,6 +31,10 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
 
+/* How long what a lost remote module left in a socket is read, at most: one that lives and goes on
+ * writing would keep the loop for ever. */
+#define WR_REST_MAX_NS UINT64_C(1000000000)
+
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
 
@@ -56,6 +60,7 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
+    weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */

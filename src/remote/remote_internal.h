@@ -67,6 +67,7 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
+    bool pending;      /* there may be more to read */
     bool agreed;       /* this connection's create was taken: it may be told what is processed */
     bool start_came;   /* after it */
     bool extended;     /* the present or last gateway sent an extension block */
@@ -93,6 +94,7 @@ typedef struct wr_intake {
     size_t bytes;
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
+    uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
 

@@ -203,12 +203,15 @@ class Session:
             image = self.control.expect_control(CREATE)
             self.args = args_of(image)
             self.listener = Listener(os.path.join(folder, uri_of(image)))
-            self.control.send(frame(reply(CREATED)))
+            self.control.send(frame(self.reply()))
             self.messages = self.listener.accept().greet()
             self.control.expect_control(START)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return False
         return True
+
+    def reply(self):
+        return reply(CREATED)
 
     def __enter__(self):
         return self
