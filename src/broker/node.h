@@ -8,17 +8,20 @@
  *   ready      the consumer has not asked for a pause (a proxy whose socket is full)
  *   congested  the number of links out that are over their limit ("block"); 0: may run
  *
- * Schedule: IDLE -> QUEUED (in the executor's queue) -> RUNNING -> IDLE. What happens while it runs
- * makes it RUNNING_AGAIN, so that it is queued once more at the end: wr_node_wake never gets lost.
+ * Schedule: IDLE -> QUEUED -> RUNNING -> IDLE. QUEUED is in the executor's queue, or collected by a
+ * reading thread (see wr_node_collect). What happens while it runs makes it RUNNING_AGAIN, so that
+ * it is queued once more at the end, or its run goes on: wr_node_wake never gets lost. Closing
+ * makes it CLOSED, from IDLE or GATHERING only.
  *
  * Where the consumer allows it, publishers run an idle node themselves: IDLE -> GATHERING ->
- * RUNNING. The publisher that makes something pending takes the first step and asks the consumer's
- * `gather` whether to wait for more. If not, it takes the second step at once. If so, the second
- * step is taken by the publisher that makes it a batch, or by the consumer, which has set itself an
- * alarm and calls wr_node_run_gathered when it rings; or wr_node_wake makes it QUEUED. The first
- * step comes before the question, so the alarm that the consumer counts on rings after it and finds
- * GATHERING. Whoever leaves GATHERING collects what is pending after that, so nothing needs to be
- * done by those who made something pending before and saw it.
+ * RUNNING; and wr_node_ready does, IDLE -> RUNNING. The publisher that makes something pending
+ * takes the first step and asks the consumer's `gather` whether to wait for more. If not, it takes
+ * the second step at once. If so, the second step is taken by the publisher that makes it a batch,
+ * or by the consumer, which has set itself an alarm and calls wr_node_run_gathered when it rings;
+ * or wr_node_wake makes it QUEUED. The first step comes before the question, so the alarm that the
+ * consumer counts on rings after it and finds GATHERING. Whoever leaves GATHERING collects what is
+ * pending after that, so nothing needs to be done by those who made something pending before and
+ * saw it (tests/model/gathering.pml).
  */
 #ifndef WR_BROKER_NODE_H
 #define WR_BROKER_NODE_H
