@@ -42,8 +42,8 @@ typedef enum wish { WISH_STOP, WISH_REPORT, WISH_RESTART, WISH_COUNT } wish;
 typedef struct signals {
     sigset_t set;
     uv_thread_t thread;
-    atomic_bool ending;           /* the thread is to end: set before a last signal to it */
-    uint64_t first_stop_ns;       /* when the first stop signal came; 0: none yet. The thread */
+    atomic_bool ending;            /* the thread is to end: set before a last signal to it */
+    uint64_t first_stop_ns;        /* when the first stop signal came; 0: none yet. The thread */
     uv_async_t wishes[WISH_COUNT]; /* their data is the gateway, while there is one */
 } signals;
 
@@ -234,6 +234,8 @@ static int run_gateway(const char *path, uv_loop_t *loop, signals *from)
         (void)printf("%s: running; Ctrl-C stops it\n", path);
         (void)fflush(stdout);
         (void)uv_run(loop, UV_RUN_DEFAULT);
+        (void)printf("%s: stopping; Ctrl-C once more ends it at once\n", path);
+        (void)fflush(stdout);
         err = weir_gateway_stop(gateway);
     }
     weir_gateway_destroy(gateway);

@@ -51,7 +51,7 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_message_new(const weir_property *props, s
 /**
  * As weir_message_new, but the content is left for the caller to write in place: `*content` points
  * to `size` bytes that may be written until the message is first published or given to another
- * thread, and never after.
+ * thread, and never after. Errors: as weir_message_new.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_message_reserve(const weir_property *props, size_t count,
                                                        size_t size, void **content,

@@ -89,8 +89,9 @@ WEIR_API const weir_module_api *weir_module(void);
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_publish(weir_host *host, weir_message *msg);
 
-/** As weir_publish, but returns WEIR_ERR_FULL, with no sink served, where that would wait: never
- *  inside receive. */
+/** As weir_publish, but does not wait.
+ *  Errors: FULL (it would have had to wait: never inside receive; no sink got it), and as
+ *  weir_publish. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_try_publish(weir_host *host, weir_message *msg);
 
 /** Say why create or start failed; returns `err`, so that a module can write

@@ -173,12 +173,12 @@ static void collected_node_runs_on_the_reading_thread(void **state)
     wr_node_collect(true);
     test_net_flood(net, SOURCE, 3);
     wr_node_collect(false);
-    assert_true(wr_node_has_collected());
+    assert_non_null(wr_node_get_collected());
     assert_int_equal(count_of(net, SINK), 0);
-    wr_node_run_collected();
+    wr_node_run_collected(wr_node_get_collected());
     assert_int_equal(count_of(net, SINK), 3);
     assert_int_equal(count_of(net, OTHER), 3);
-    assert_false(wr_node_has_collected());
+    assert_null(wr_node_get_collected());
     test_net_finish(net);
 }
 
@@ -191,7 +191,43 @@ static void collected_nodes_can_be_left_to_the_pool(void **state)
     wr_node_collect(true);
     test_net_flood(net, SOURCE, 3);
     wr_node_collect(false);
-    wr_node_put_collected();
+    wr_node_put_collected(wr_node_get_collected());
+    test_net_expect(net, SINK, 3);
+    test_net_finish(net);
+}
+
+typedef struct reader {
+    test_net *net;
+    wr_collected *collected; /* set before SINK is run */
+} reader;
+
+static void read_and_run(void *arg)
+{
+    reader *r = arg;
+    wr_node_collect(true);
+    test_net_flood(r->net, SOURCE, 3);
+    wr_node_collect(false);
+    r->collected = wr_node_get_collected();
+    wr_node_run_collected(r->collected);
+}
+
+static void what_waits_behind_a_module_that_stays_is_left_to_the_pool(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 3);
+    (void)test_net_link(net, SOURCE, SINK, 1024, WR_WHEN_FULL_BLOCK);
+    (void)test_net_link(net, SOURCE, OTHER, 1024, WR_WHEN_FULL_BLOCK);
+    start(net);
+    test_sink_hold(&net->sinks[SINK], true);
+    wr_thread reading = {.started = false};
+    reader r = {.net = net};
+    assert_int_equal(wr_thread_start(&reading, "reading", read_and_run, &r), WEIR_OK);
+    test_sink_wait_inside(&net->sinks[SINK]);
+    wr_node_put_collected(r.collected);
+    test_net_expect(net, OTHER, 3);
+    assert_int_equal(count_of(net, SINK), 0);
+    test_sink_hold(&net->sinks[SINK], false);
+    wr_thread_join(&reading);
     test_net_expect(net, SINK, 3);
     test_net_finish(net);
 }
@@ -206,7 +242,7 @@ static void blocking_node_is_not_collected(void **state)
     wr_node_collect(true);
     test_net_flood(net, SOURCE, 3);
     wr_node_collect(false);
-    assert_false(wr_node_has_collected());
+    assert_null(wr_node_get_collected());
     test_net_expect(net, SINK, 3);
     test_net_finish(net);
 }
@@ -221,7 +257,7 @@ static void shy_node_goes_to_the_pool(void **state)
     wr_node_collect(true);
     test_net_flood(net, SOURCE, 1);
     wr_node_collect(false);
-    assert_false(wr_node_has_collected());
+    assert_null(wr_node_get_collected());
     test_net_expect(net, SINK, 1);
     assert_int_equal(atomic_load(&net->nodes[SINK]->shy_for), 0);
     test_net_finish(net);
@@ -307,6 +343,7 @@ int main(void)
         cmocka_unit_test(closing_a_gathering_node_drops_and_counts),
         cmocka_unit_test(collected_node_runs_on_the_reading_thread),
         cmocka_unit_test(collected_nodes_can_be_left_to_the_pool),
+        cmocka_unit_test(what_waits_behind_a_module_that_stays_is_left_to_the_pool),
         cmocka_unit_test(blocking_node_is_not_collected),
         cmocka_unit_test(shy_node_goes_to_the_pool),
         cmocka_unit_test(publishers_alarm_and_pool_lose_nothing),

@@ -83,6 +83,9 @@ weir_err wr_link_put(wr_link *link, weir_message *msg)
     if (at_limit && link->box.config.when_full == WR_WHEN_FULL_BLOCK) {
         congest(link);
     }
+    if (err != WEIR_OK) {
+        wr_link_relieve(link); /* while it was in the sum of bytes the sink may have seen no room */
+    }
     if (!atomic_load(&link->pending) && !atomic_exchange(&link->pending, true)) {
         wr_node_add_pending(link->sink, link);
     }

@@ -2,10 +2,11 @@
  *
  * A link: the mailbox from one source node to one sink node, and the two signals that belong to it.
  *
- *   pending    the mailbox has something for the sink: the link is in the sink's list of pending
- *              links, once. Set by a publisher, cleared by the sink when it found the mailbox
- * empty. congested  a "block" mailbox is at its limit: the source has one more reason not to run.
- * Set by a publisher, cleared by the sink when the mailbox is half empty.
+ *   pending: the mailbox has something for the sink; the link is in the sink's list of pending
+ *   links, once. Set by a publisher, cleared by the sink when it found the mailbox empty.
+ *
+ *   congested: a "block" mailbox is at its limit; the source has one more reason not to run. Set by
+ *   a publisher, cleared by the sink when the mailbox is half empty.
  *
  * Each flag is set after a change of the mailbox and tested again after it, on both sides and all
  * seq_cst, so that neither a message nor a wake-up is overlooked (tests/model proves the protocol).
@@ -49,7 +50,7 @@ void wr_link_unref(wr_link *link); /* NULL is allowed */
  * Errors: as wr_mailbox_put. */
 WEIR_MUST_CHECK weir_err wr_link_put(wr_link *link, weir_message *msg);
 
-/* The sink took messages: let the source run again if there is room now. The sink's thread. */
+/* Messages left the mailbox: let the source run again if there is room now. Any thread. */
 void wr_link_relieve(wr_link *link);
 /* The sink found the mailbox empty: no longer pending. False: a message came meanwhile, and the
  * link stays with the caller. The sink's thread. */

@@ -53,6 +53,7 @@ weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking, wr_n
     node->name = wr_text_copy(name);
     node->host.name = node->name;
     node->executor = pool;
+    node->blocking = blocking;
     node->own_executor = blocking;
     if (node->name == NULL ||
         (blocking && wr_executor_create(1, name, &node->executor) != WEIR_OK)) {
@@ -383,24 +384,30 @@ void wr_node_stop_waiting(wr_node *node)
     wr_node_signal(node);
 }
 
+/* Nobody runs it any more, if nobody does now. */
+static bool try_close(wr_node *node)
+{
+    int state = atomic_load(&node->state);
+    while (state == WR_NODE_IDLE || state == WR_NODE_GATHERING) {
+        if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_CLOSED)) {
+            return true;
+        }
+    }
+    return state == WR_NODE_CLOSED;
+}
+
 /* Take the right to run away from everybody. False: it was still running at the deadline. */
 static bool take_run_right(wr_node *node, uint64_t deadline_ns)
 {
+    bool closed;
     bool in_time = true;
-    int state = WR_NODE_IDLE;
     wait_begin(node);
-    while (in_time && !atomic_compare_exchange_strong(&node->state, &state, WR_NODE_CLOSED)) {
-        if (state == WR_NODE_CLOSED) {
-            break;
-        }
-        if (state == WR_NODE_GATHERING || state == WR_NODE_IDLE) {
-            continue; /* from there */
-        }
-        state = WR_NODE_IDLE;
+    /* The last look comes after the deadline: whoever ran it may have come to the end just then. */
+    while (!(closed = try_close(node)) && in_time) {
         in_time = wr_cond_wait_until(&node->changed, &node->lock, deadline_ns);
     }
     wait_end(node);
-    return in_time;
+    return closed;
 }
 
 weir_err wr_node_close(wr_node *node, uint64_t deadline_ns)

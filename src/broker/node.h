@@ -81,8 +81,10 @@ struct wr_node {
     char *name;
     const wr_consumer *consumer;
     void *self;
+    bool blocking; /* it has an executor of its own, or had */
+
     wr_executor *executor;
-    bool own_executor;
+    bool own_executor; /* to be destroyed with the node; who created, then who closes the node */
 
     /* How long it stays away from the reading thread: only hints, relaxed. */
     _Atomic uint32_t shy_for;  /* so many more times it goes to the pool */
@@ -97,10 +99,10 @@ struct wr_node {
     wr_node *next_queued; /* in the executor's queue: under its lock */
     atomic_bool started;
     atomic_bool ready;
-    atomic_bool closing;   /* publishers wait no longer */
-    atomic_bool absent;    /* the consumer cannot make progress: do not wait for it to drain */
-    atomic_bool held;      /* a run ended with work left: see may_go_on */
-    _Atomic int congested; /* may be -1 for a moment: a link cleared before it was counted */
+    atomic_bool closing;      /* publishers wait no longer */
+    atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
+    atomic_bool held;         /* a run ended with work left: see may_go_on */
+    _Atomic int congested;    /* may be -1 for a moment: a link cleared before it was counted */
     _Atomic uint32_t waiters; /* threads that wait: somebody must signal `changed` */
 
     /* Pending links: publishers push on the stack, the running thread moves it to its list. */
@@ -187,15 +189,18 @@ size_t wr_node_give_up(wr_node *node);
  * A thread that reads messages from elsewhere collects the nodes that its publishing makes pending,
  * instead of waking a thread of the pool for each: between collect(true) and collect(false). It
  * runs them itself, soon, with wr_node_run_collected, where a module may keep it as long as it
- * likes. Nodes with a thread of their own are not collected, nor such as kept the reading thread
- * long lately.
+ * likes: another thread then leaves the rest to the pool. Nodes with a thread of their own are not
+ * collected, nor such as kept the reading thread long lately.
  */
+typedef struct wr_collected wr_collected;
 void wr_node_collect(bool on);
-/* Are there collected nodes? */
-bool wr_node_has_collected(void);
-void wr_node_run_collected(void);
-/* Leave them to the pool. */
-void wr_node_put_collected(void);
+/* This thread's collected nodes; NULL: none. */
+wr_collected *wr_node_get_collected(void);
+/* Run them: the thread that has collected them. */
+void wr_node_run_collected(wr_collected *collected);
+/* Leave to the pool what has not been run yet. The same thread, or another one while that runs
+ * them. */
+void wr_node_put_collected(wr_collected *collected);
 
 /* For links: see link.h. */
 void wr_node_congest(wr_node *node);

@@ -32,14 +32,15 @@ static const run_rule run_by_publisher = {1024, 0, 4};
 #define SHY_MAX (1u << 20)
 #define COLLECTED_MAX 16u
 
-/* What this thread will run itself; a reference each. */
-typedef struct collected_nodes {
+/* What this thread will run itself; a reference each. Whoever exchanges a place for NULL has the
+ * node: this thread, or, if a module keeps it, the one that takes its duties over. */
+struct wr_collected {
     bool on;
-    size_t count;
-    wr_node *nodes[COLLECTED_MAX];
-} collected_nodes;
+    size_t used; /* places; the thread itself */
+    _Atomic(wr_node *) nodes[COLLECTED_MAX];
+};
 
-static _Thread_local collected_nodes collected;
+static _Thread_local wr_collected own_collected;
 
 void wr_node_wake(wr_node *node)
 {
@@ -329,19 +330,19 @@ bool wr_node_run_here(wr_node *node)
 
 void wr_node_collect(bool on)
 {
-    collected.on = on;
+    own_collected.on = on;
 }
 
-bool wr_node_has_collected(void)
+wr_collected *wr_node_get_collected(void)
 {
-    return collected.count > 0;
+    return own_collected.used > 0 ? &own_collected : NULL;
 }
 
 /* Something is pending. True: this thread will run it. The node is QUEUED, as if with an executor.
  */
 static bool collect(wr_node *node)
 {
-    if (!collected.on || collected.count == COLLECTED_MAX || node->own_executor) {
+    if (!own_collected.on || own_collected.used == COLLECTED_MAX || node->blocking) {
         return false;
     }
     uint32_t shy = atomic_load_explicit(&node->shy_for, memory_order_relaxed);
@@ -353,7 +354,7 @@ static bool collect(wr_node *node)
     if (!atomic_compare_exchange_strong(&node->state, &idle, WR_NODE_QUEUED)) {
         return false;
     }
-    collected.nodes[collected.count++] = wr_node_ref(node);
+    atomic_store(&own_collected.nodes[own_collected.used++], wr_node_ref(node));
     return true;
 }
 
@@ -367,31 +368,45 @@ static void make_shy(wr_node *node)
     atomic_store_explicit(&node->shy_for, runs, memory_order_relaxed);
 }
 
-void wr_node_run_collected(void)
+/* Run one; returns the time at its end. */
+static uint64_t run_collected(wr_node *node, uint64_t before_ns)
 {
-    collected_nodes taken = collected;
-    collected.count = 0;
-    bool outer = wr_node_enter_callback();
-    uint64_t before = wr_clock_ns();
-    for (size_t i = 0; i < taken.count; i++) {
-        wr_node *node = wr_node_ref(taken.nodes[i]);
-        (void)wr_node_run(node);
-        uint64_t now = wr_clock_ns();
-        if (now - before >= SLOW_NS) {
-            make_shy(node);
-        }
-        before = now;
-        wr_node_unref(node);
+    wr_node_ref(node);
+    (void)wr_node_run(node);
+    uint64_t now_ns = wr_clock_ns();
+    if (now_ns - before_ns >= SLOW_NS) {
+        make_shy(node);
     }
+    wr_node_unref(node);
+    return now_ns;
+}
+
+void wr_node_run_collected(wr_collected *collected)
+{
+    assert(collected == &own_collected && !collected->on);
+    bool outer = wr_node_enter_callback();
+    uint64_t before_ns = wr_clock_ns();
+    for (size_t i = 0; i < collected->used; i++) {
+        wr_node *node = atomic_exchange(&collected->nodes[i], NULL);
+        if (node != NULL) {
+            before_ns = run_collected(node, before_ns);
+        }
+    }
+    collected->used = 0;
     wr_node_leave_callback(outer);
 }
 
-void wr_node_put_collected(void)
+void wr_node_put_collected(wr_collected *collected)
 {
-    for (size_t i = 0; i < collected.count; i++) {
-        wr_executor_enqueue(collected.nodes[i]->executor, collected.nodes[i]);
+    for (size_t i = 0; i < COLLECTED_MAX; i++) {
+        wr_node *node = atomic_exchange(&collected->nodes[i], NULL);
+        if (node != NULL) {
+            wr_executor_enqueue(node->executor, node);
+        }
     }
-    collected.count = 0;
+    if (collected == &own_collected) {
+        collected->used = 0;
+    }
 }
 
 /* Something is pending. False: the node is neither idle nor gathering. */

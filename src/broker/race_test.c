@@ -2,8 +2,6 @@
  *
  * Races between the parts of the broker that take a thread each to be seen: a source that may go on
  * at the moment at which its run ends, nodes that close while a reading thread collects them.
- *
- * WEIR_SEED repeats a load; the interleaving remains the machine's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,10 +105,91 @@ static void work_left_at_the_end_of_a_run_is_not_forgotten(void **state)
     finish(net);
 }
 
+/* ---- nodes that close, or lose their links, while a reading thread publishes to them ---- */
+
+#define ROUNDS 60u
+
+typedef struct reader {
+    test_net *net;
+    _Atomic size_t published;
+    atomic_bool over;
+} reader;
+
+/* As the control loop does. */
+static void read_and_run(void *arg)
+{
+    reader *r = arg;
+    while (!atomic_load(&r->over)) {
+        wr_node_collect(true);
+        assert_int_equal(test_net_publish(r->net, FEEDER, 0, WR_PUBLISH_OVER), WEIR_OK);
+        wr_node_collect(false);
+        wr_collected *collected = wr_node_get_collected();
+        size_t number = atomic_fetch_add(&r->published, 1);
+        if (collected != NULL && number % 2 == 0) {
+            wr_node_run_collected(collected);
+        } else if (collected != NULL) {
+            wr_node_put_collected(collected);
+        }
+    }
+}
+
+static wr_node *add_sink(test_net *net, bool blocking, toggle *t)
+{
+    wr_node *node;
+    wr_queue_config config = {64, WR_WHEN_FULL_DROP_NEWEST};
+    assert_int_equal(wr_node_create("sink", wr_broker_pool(net->broker), blocking, &node), WEIR_OK);
+    assert_int_equal(wr_node_set_consumer(node, &counting, t), WEIR_OK);
+    wr_node_start(node);
+    assert_int_equal(wr_broker_link(net->broker, net->nodes[FEEDER], node, config), WEIR_OK);
+    return node;
+}
+
+static void remove_sink(test_net *net, wr_node *node)
+{
+    uint64_t dropped;
+    assert_int_equal(wr_broker_close(net->broker, node, test_deadline(), &dropped), WEIR_OK);
+    wr_broker_remove(net->broker, node);
+    wr_node_unref(node);
+}
+
+static void wait_for_messages(reader *r, size_t more)
+{
+    size_t before = atomic_load(&r->published);
+    while (atomic_load(&r->published) - before < more) {
+        wr_thread_relax();
+    }
+}
+
+static void nodes_come_and_go_while_they_are_collected(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(2, 1);
+    toggle t = {.net = net};
+    reader r = {.net = net};
+    test_net_start(net);
+    wr_thread reading = {.started = false};
+    assert_int_equal(wr_thread_start(&reading, "reading", read_and_run, &r), WEIR_OK);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        wr_node *pooled = add_sink(net, false, &t);
+        wr_node *blocking = add_sink(net, true, &t);
+        wait_for_messages(&r, 20);
+        remove_sink(net, blocking);
+        remove_sink(net, pooled);
+    }
+    atomic_store(&r.over, true);
+    wr_thread_join(&reading);
+    wr_broker_totals totals = wr_broker_add_up(net->broker);
+    assert_int_equal(totals.links, 0);
+    assert_int_equal(totals.counts.queued, 0);
+    assert_int_equal(totals.counts.delivered, atomic_load(&t.worked));
+    finish(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_left_at_the_end_of_a_run_is_not_forgotten),
+        cmocka_unit_test(nodes_come_and_go_while_they_are_collected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

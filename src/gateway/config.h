@@ -97,12 +97,13 @@ typedef struct wr_config {
 /* Read a file. Errors: CONFIG (every mistake was reported), MEMORY. */
 WEIR_MUST_CHECK weir_err wr_config_read(const char *path, weir_problem_fn on_problem, void *user,
                                         wr_config **out);
-/* Read a text as if it stood in the file `path`, which need not exist. */
+/* Read a text as if it stood in the file `path`, which need not exist. Errors: as wr_config_read.
+ */
 WEIR_MUST_CHECK weir_err wr_config_parse(const char *text, size_t size, const char *path,
                                          weir_problem_fn on_problem, void *user, wr_config **out);
 /*
  * Read one entry of "modules" or of "links" by itself, for changes at run time. The result holds
- * just that module or link; a link's names are not looked up.
+ * just that module or link; a link's names are not looked up. Errors: as wr_config_read.
  */
 WEIR_MUST_CHECK weir_err wr_config_parse_module(const char *text, const char *folder,
                                                 weir_problem_fn on_problem, void *user,

@@ -12,6 +12,8 @@
  * the library or in PATH. */
 #define WR_ENV_HOST_PROGRAM "WEIR_HOST_PROGRAM"
 
+/* Make the instance's node and its proxy. `error` says what failed; wr_remote_free follows also
+ * then. */
 WEIR_MUST_CHECK weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host,
                                           wr_error *error);
 /* What wr_remote_create allocated. */

@@ -7,7 +7,8 @@
 
 #include "gateway/instance.h"
 
-/* First: a folder for the sockets, and who may be at the other end. */
+/* First: a folder for the sockets, and who may be at the other end. Errors: as wr_run_folder_open;
+ * `error` has the text. */
 WEIR_MUST_CHECK weir_err wr_sandboxed_prepare(wr_instance *instance, wr_error *error);
 /* When it is known what will be launched: the sandbox itself. Logs what this system does not
  * enforce; where the configuration requires all of it, that is an error (UNSUPPORTED). */

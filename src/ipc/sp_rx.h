@@ -28,6 +28,7 @@ typedef struct wr_sp_rx {
     void *own; /* the last large frame where options.place is NULL */
 } wr_sp_rx;
 
+/* The options are copied. Errors: INVALID (a buffer too small for a frame), MEMORY. */
 WEIR_MUST_CHECK weir_err wr_sp_rx_init(wr_sp_rx *rx, const wr_sp_options *options);
 /* A zeroed struct is allowed. */
 void wr_sp_rx_deinit(wr_sp_rx *rx);

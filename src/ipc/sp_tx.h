@@ -39,6 +39,7 @@ typedef struct wr_sp_tx {
     wr_sp_segment segments[WR_SP_TX_SEGMENTS];
 } wr_sp_tx;
 
+/* The rest of the struct is zero. Errors: MEMORY. */
 WEIR_MUST_CHECK weir_err wr_sp_tx_init(wr_sp_tx *tx);
 /* Releases what was not sent. A zeroed struct is allowed. */
 void wr_sp_tx_deinit(wr_sp_tx *tx);

@@ -38,8 +38,11 @@ static bool find_path(const char *path, const char *folder, char **found, wr_buf
     if (path[0] == '/') {
         return try_path("", 0, "", path, "", found, tried);
     }
+    if (strncmp(path, "./", 2) == 0) {
+        path += 2; /* the folder comes in front, and people read the result */
+    }
     return try_path(folder, strlen(folder), "", path, "", found, tried) ||
-           try_path(".", 1, "", path, "", found, tried);
+           (strcmp(folder, ".") != 0 && try_path(".", 1, "", path, "", found, tried));
 }
 
 /* The module folder beside this library, wherever the installation was moved. */

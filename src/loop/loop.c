@@ -8,8 +8,9 @@
  * the exchange that finds it vacant; whoever's exchange finds it so leads. The one that stands by
  * looks again and again, PATIENCE_NS apart, while steps are counted, and takes the loop if it is
  * vacant and no step was counted in between. If it is not vacant and none was counted it goes to
- * sleep: it sets `asleep` before it looks at the steps for the last time, and who steps aside
- * counts before it looks at `asleep`, so one of them sees the other.
+ * sleep: it sets `asleep` before it looks for the last time whether the loop is vacant, and who
+ * steps aside makes it vacant before it looks at `asleep`, so one of them sees the other
+ * (tests/model/aside.pml).
  */
 #include "loop/loop.h"
 
@@ -31,7 +32,9 @@ struct wr_loop {
     uv_async_t wake;
     wr_thread first_thread;
     wr_thread second_thread;
-    void (*aside)(void); /* the loop's */
+    wr_aside aside; /* the loop's: what to do aside; run NULL: nothing */
+    wr_aside
+        away; /* what is done aside: set before the loop is vacant, read by who takes it over */
 
     /* By the protocol above; all seq_cst. */
     atomic_uint steps;
@@ -43,6 +46,7 @@ struct wr_loop {
     wr_cond changed; /* steps, ended or threads */
     wr_task *first;
     wr_task *last;
+    size_t waiting;   /* tasks from first to last */
     unsigned threads; /* that have not ended */
     bool ending;
     bool ended; /* the loop is empty */
@@ -55,9 +59,18 @@ static wr_task *take_task(wr_loop *loop)
     if (task != NULL) {
         loop->first = task->next;
         task->posted = false;
+        loop->waiting--;
     }
     wr_mutex_unlock(&loop->lock);
     return task;
+}
+
+static size_t count_waiting(wr_loop *loop)
+{
+    wr_mutex_lock(&loop->lock);
+    size_t count = loop->waiting;
+    wr_mutex_unlock(&loop->lock);
+    return count;
 }
 
 /* A task that was posted since the last was taken has sent a wake of its own. */
@@ -69,11 +82,13 @@ static bool is_over(wr_loop *loop)
     return over;
 }
 
+/* What is posted from here on, perhaps by these tasks themselves, runs after a look at everything
+ * else. */
 static void on_wake(uv_async_t *handle)
 {
     wr_loop *loop = handle->data;
-    wr_task *task;
-    while ((task = take_task(loop)) != NULL) {
+    for (size_t count = count_waiting(loop); count > 0; count--) {
+        wr_task *task = take_task(loop);
         task->run(task);
     }
     if (is_over(loop) && !uv_is_closing((uv_handle_t *)handle)) {
@@ -84,16 +99,17 @@ static void on_wake(uv_async_t *handle)
 /* The loop's thread steps aside. False: meanwhile another one took the loop over. */
 static bool step_aside(wr_loop *loop)
 {
-    void (*run)(void) = loop->aside;
-    loop->aside = NULL;
+    wr_aside away = loop->aside;
+    loop->away = away;
+    loop->aside.run = NULL;
     atomic_fetch_add(&loop->steps, 1);
     atomic_store(&loop->vacant, true);
     if (atomic_load(&loop->asleep)) {
         wr_mutex_lock(&loop->lock);
-        wr_cond_signal(&loop->changed);
+        wr_cond_broadcast(&loop->changed);
         wr_mutex_unlock(&loop->lock);
     }
-    run();
+    away.run(away.arg);
     return atomic_exchange(&loop->vacant, false);
 }
 
@@ -103,7 +119,7 @@ static bool lead(wr_loop *loop)
     bool more = true;
     while (more) {
         more = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
-        if (loop->aside != NULL && !step_aside(loop)) {
+        if (loop->aside.run != NULL && !step_aside(loop)) {
             return false;
         }
     }
@@ -118,7 +134,7 @@ static bool lead(wr_loop *loop)
 static void sleep_until_step(wr_loop *loop, unsigned steps)
 {
     atomic_store(&loop->asleep, true);
-    while (atomic_load(&loop->steps) == steps && !loop->ended) {
+    while (atomic_load(&loop->steps) == steps && !atomic_load(&loop->vacant) && !loop->ended) {
         wr_cond_wait(&loop->changed, &loop->lock);
     }
     atomic_store(&loop->asleep, false);
@@ -144,6 +160,9 @@ static bool stand_by(wr_loop *loop)
     }
     atomic_store(&loop->standing_by, false);
     wr_mutex_unlock(&loop->lock);
+    if (taken) {
+        loop->away.taken_over(loop->away.arg);
+    }
     return taken;
 }
 
@@ -171,12 +190,12 @@ static void run_second(void *arg)
     leave(loop);
 }
 
-bool wr_loop_step_aside(wr_loop *loop, void (*run)(void))
+bool wr_loop_step_aside(wr_loop *loop, const wr_aside *aside)
 {
     if (!atomic_load(&loop->standing_by)) {
         return false;
     }
-    loop->aside = run;
+    loop->aside = *aside;
     return true;
 }
 
@@ -235,8 +254,8 @@ static bool wait_for_end(wr_loop *loop)
     while (!loop->ended) {
         wr_cond_wait(&loop->changed, &loop->lock);
     }
-    uint64_t deadline = wr_clock_ns() + END_PATIENCE_NS;
-    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline)) {
+    uint64_t deadline_ns = wr_clock_ns() + END_PATIENCE_NS;
+    while (loop->threads > 0 && wr_cond_wait_until(&loop->changed, &loop->lock, deadline_ns)) {
     }
     bool over = loop->threads == 0;
     wr_mutex_unlock(&loop->lock);
@@ -273,6 +292,7 @@ void wr_loop_post(wr_loop *loop, wr_task *task)
             loop->last->next = task;
         }
         loop->last = task;
+        loop->waiting++;
         uv_async_send(&loop->wake); /* under the lock: the loop may be destroyed right after it */
     }
     wr_mutex_unlock(&loop->lock);

@@ -38,10 +38,19 @@ void wr_loop_post(wr_loop *loop, wr_task *task);
 /* Run `run(arg)` on the loop and wait until it returned. Any thread but the loop's. */
 void wr_loop_call(wr_loop *loop, void (*run)(void *arg), void *arg);
 
-/* When the loop's present callbacks have returned, call `run` on their thread, outside the loop: it
- * may take its time. The loop only. False: there is nobody to take the loop over; it will not be
- * called. */
-bool wr_loop_step_aside(wr_loop *loop, void (*run)(void));
+/* What the loop's thread does aside, instead of leading the loop. */
+typedef struct wr_aside {
+    void (*run)(void *arg); /* outside the loop: it may take its time, or for ever */
+    /* Another thread has taken the loop over, and `run` has not returned: leave to others what it
+     * has not begun. On the loop, at the same time as `run`. */
+    void (*taken_over)(void *arg);
+    void *arg;
+} wr_aside;
+
+/* When the loop's present callbacks have returned, call `aside->run` on their thread. Once more
+ * before that replaces it. The loop only. False: there is nobody to take the loop over; it will not
+ * be called. */
+bool wr_loop_step_aside(wr_loop *loop, const wr_aside *aside);
 
 /* For handles; the loop's thread only. */
 uv_loop_t *wr_loop_uv(wr_loop *loop);

@@ -11,14 +11,16 @@
 #include <stdatomic.h>
 
 #include "loop/loop.h"
+#include "loop/watch.h"
 #include "platform/thread.h"
 
 static struct {
     wr_loop *loop;
     wr_mutex lock; /* guards what follows */
     wr_cond changed;
-    unsigned entered;   /* times that somebody stepped aside */
-    bool open;          /* they may come back */
+    unsigned entered; /* times that somebody stepped aside */
+    bool open;        /* they may come back */
+    unsigned taken_over;
     atomic_uint inside; /* threads that run a task: never more than one */
     atomic_uint tasks;
     atomic_uint steps;
@@ -32,6 +34,7 @@ static int set_up(void **state)
     wr_cond_init(&t.changed);
     t.entered = 0;
     t.open = false;
+    t.taken_over = 0;
     atomic_store(&t.inside, 0);
     atomic_store(&t.tasks, 0);
     atomic_store(&t.steps, 0);
@@ -64,8 +67,9 @@ static void calls_run_on_the_loop_one_after_the_other(void **state)
 }
 
 /* Stay away until the test lets us come back. */
-static void stay_away(void)
+static void stay_away(void *arg)
 {
+    (void)arg;
     wr_mutex_lock(&t.lock);
     t.entered++;
     wr_cond_broadcast(&t.changed);
@@ -73,6 +77,24 @@ static void stay_away(void)
         wr_cond_wait(&t.changed, &t.lock);
     }
     wr_mutex_unlock(&t.lock);
+}
+
+static void note_taken_over(void *arg)
+{
+    (void)arg;
+    wr_mutex_lock(&t.lock);
+    t.taken_over++;
+    wr_mutex_unlock(&t.lock);
+}
+
+static const wr_aside away = {stay_away, note_taken_over, NULL};
+
+static unsigned times_taken_over(void)
+{
+    wr_mutex_lock(&t.lock);
+    unsigned times = t.taken_over;
+    wr_mutex_unlock(&t.lock);
+    return times;
 }
 
 static void let_it_come_back(void)
@@ -85,7 +107,7 @@ static void let_it_come_back(void)
 
 static void ask_to_step_aside(void *arg)
 {
-    *(bool *)arg = wr_loop_step_aside(t.loop, stay_away);
+    *(bool *)arg = wr_loop_step_aside(t.loop, &away);
 }
 
 /* The second thread may not have come so far yet. */
@@ -114,6 +136,7 @@ static void loop_goes_on_while_its_thread_is_aside(void **state)
     wait_until_aside(1);
     wr_loop_call(t.loop, count, &calls); /* returns only if another thread took the loop */
     assert_int_equal(calls, 1);
+    assert_int_equal(times_taken_over(), 1); /* before the loop went on */
     bool accepted = true;
     wr_loop_call(t.loop, ask_to_step_aside, &accepted);
     assert_false(accepted); /* nobody stands by */
@@ -136,10 +159,13 @@ static void thread_that_comes_back_stands_by(void **state)
     wr_loop_destroy(t.loop);
 }
 
-static void note_step(void)
+static void note_step(void *arg)
 {
+    (void)arg;
     atomic_fetch_add(&t.steps, 1);
 }
+
+static const wr_aside step = {note_step, note_taken_over, NULL};
 
 static void run_stressed(void *arg)
 {
@@ -149,7 +175,7 @@ static void run_stressed(void *arg)
     }
     atomic_fetch_add(&t.tasks, 1);
     if (*left % 3 == 0) {
-        (void)wr_loop_step_aside(t.loop, note_step);
+        (void)wr_loop_step_aside(t.loop, &step);
     }
     atomic_fetch_sub(&t.inside, 1);
 }
@@ -177,6 +203,70 @@ static void tasks_never_overlap_whoever_runs_the_loop(void **state)
     assert_false(atomic_load(&t.overlap));
 }
 
+#define TURNS_MAX 1000u
+
+/* A task that always has more to do, and a timer. */
+typedef struct busy {
+    wr_task task; /* first */
+    wr_timer *timer;
+    unsigned runs;
+    bool rang;
+    bool over; /* as last seen */
+} busy;
+
+static void on_ring(void *arg)
+{
+    ((busy *)arg)->rang = true;
+}
+
+static void run_busy(wr_task *task)
+{
+    busy *b = (busy *)task;
+    if (++b->runs < TURNS_MAX && !b->rang) {
+        wr_loop_post(t.loop, task);
+    }
+}
+
+static void begin_busy(void *arg)
+{
+    busy *b = arg;
+    assert_int_equal(wr_timer_open(t.loop, on_ring, b, &b->timer), WEIR_OK);
+    wr_timer_set(b->timer, 0);
+    wr_loop_post(t.loop, &b->task);
+}
+
+static void look(void *arg)
+{
+    busy *b = arg;
+    b->over = b->rang || b->runs == TURNS_MAX;
+}
+
+static void wait_until_over(busy *b)
+{
+    bool over = false;
+    while (!over) {
+        wr_loop_call(t.loop, look, b);
+        over = b->over;
+    }
+}
+
+static void end_busy(void *arg)
+{
+    wr_timer_close(((busy *)arg)->timer);
+}
+
+static void task_that_posts_itself_again_lets_the_others_have_their_turn(void **state)
+{
+    (void)state;
+    busy b = {.task = {.run = run_busy}};
+    wr_loop_call(t.loop, begin_busy, &b);
+    wait_until_over(&b);
+    wr_loop_call(t.loop, end_busy, &b);
+    wr_loop_destroy(t.loop);
+    assert_true(b.rang);
+    assert_true(b.runs < TURNS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +276,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(thread_that_comes_back_stands_by, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tasks_never_overlap_whoever_runs_the_loop, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            task_that_posts_itself_again_lets_the_others_have_their_turn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

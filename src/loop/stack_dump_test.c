@@ -35,10 +35,13 @@
 void *hang_for_ever(void *arg);
 void *hang_for_ever(void *arg)
 {
+    /* From here, so that it is on the stack of whoever is stopped after that. */
+    if (write(STDOUT_FILENO, "x", 1) != 1) {
+        return arg;
+    }
     for (;;) {
         pause();
     }
-    return arg;
 }
 
 static int hang(void)
@@ -46,9 +49,6 @@ static int hang(void)
     pthread_t thread;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NAME, "hanging") != 0 ||
         pthread_create(&thread, NULL, hang_for_ever, NULL) != 0) {
-        return 1;
-    }
-    if (write(STDOUT_FILENO, "x", 1) != 1) {
         return 1;
     }
     for (;;) {

@@ -39,7 +39,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     wr_watch *watch = (wr_watch *)poll;
     unsigned ready = 0;
-    if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)) != 0) {
+    if (status < 0 || (events & UV_DISCONNECT) != 0) {
+        ready |= WR_POLL_READ | WR_POLL_HUNG_UP;
+    }
+    if ((events & UV_READABLE) != 0) {
         ready |= WR_POLL_READ;
     }
     if ((events & UV_WRITABLE) != 0) {

@@ -16,7 +16,8 @@ typedef struct wr_watch wr_watch;
 typedef struct wr_timer wr_timer;
 typedef struct wr_folder_watch wr_folder_watch;
 
-/* `ready`: WR_POLL_..., a hang-up shows as WR_POLL_READ even where only it is watched for. */
+/* `ready`: WR_POLL_..., a hang-up shows as WR_POLL_READ, too, even where only it is watched for. It
+ * shows again and again. */
 typedef void (*wr_watch_fn)(void *arg, unsigned ready);
 
 /* Watch for a hang-up only, until wr_watch_set. Errors: MEMORY, IO. */

@@ -14,7 +14,7 @@
 /*
  * Receive without a copy: get a message whose image is `size` bytes to be written at `*image`,
  * fill them, then seal. Until sealed only wr_message_image_seal and weir_message_unref may be
- * called.
+ * called. Errors: TOO_LARGE, MEMORY.
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_new(size_t size, void **image,
                                                         weir_message **out);

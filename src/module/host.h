@@ -24,10 +24,12 @@ struct weir_host {
     wr_error failure; /* what weir_fail said; the thread that runs create or start only */
 };
 
-/* Check a table that came from outside: version, size, the functions that must be there. */
+/* Check a table that came from outside: version, size, the functions that must be there.
+ * Errors: LOAD; `error` says why. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_module_api_check(const weir_module_api *api, wr_error *error);
 
-/* Call create or start, and turn a failure into words: what weir_fail said, or the code's text. */
+/* Call create or start, and turn a failure into words: what weir_fail said, or the code's text.
+ * Errors: what the module returned. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_module_create(const weir_module_api *api, weir_host *host,
                                                     const char *args, void **self, wr_error *error);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_module_start(const weir_module_api *api, weir_host *host,

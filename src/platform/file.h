@@ -26,7 +26,8 @@ WR_SHARED void wr_file_remove(const char *path);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_file_lock(int handle);
 /* Make a fresh folder `prefix`-XXXXXX that only this user can enter (0700) below the place for
  * run-time files (RUNTIME_DIRECTORY, XDG_RUNTIME_DIR, TMPDIR, /tmp: the first that is set and
- * usable). `*path` is absolute and the caller's to free. */
+ * usable). `*path` is absolute and the caller's to free. Errors: INVALID (a place that is no
+ * absolute path, or too long), NOT_FOUND, DENIED, IO, MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_folder_create_private(const char *prefix, char **path,
                                                             wr_error *error);
 

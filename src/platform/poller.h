@@ -14,12 +14,14 @@ typedef struct wr_poller wr_poller;
 
 #define WR_POLL_READ 1u
 #define WR_POLL_WRITE 2u
+#define WR_POLL_HUNG_UP 4u /* only from a watch of the control loop, see loop/watch.h */
 
 typedef struct wr_poll_event {
     void *token;
     unsigned ready; /* WR_POLL_...; an error or hang-up shows as READ and WRITE */
 } wr_poll_event;
 
+/* Errors: MEMORY, IO (no more descriptors). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_poller_create(wr_poller **out);
 WR_SHARED void wr_poller_destroy(wr_poller *poller); /* NULL is allowed */
 

@@ -14,7 +14,6 @@
 
 /* What a poller or the control loop can wait for. */
 typedef intptr_t wr_waitable;
-#define WR_WAITABLE_NONE ((wr_waitable)-1)
 
 /* The longest address in bytes, without its NUL. */
 #define WR_ADDRESS_MAX 107u
@@ -38,12 +37,12 @@ typedef struct wr_slice {
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_connect(const char *path, wr_stream **out,
                                                      wr_error *error);
-/* Two ends of one connection, for tests and benchmarks. */
+/* Two ends of one connection, for tests and benchmarks. Errors: IO, MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_pair(wr_stream **a, wr_stream **b);
 /* Read up to `size` bytes, `*got` > 0 on success. Errors: WOULD_BLOCK, CLOSED (end), IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_read(wr_stream *stream, void *data, size_t size,
                                                   size_t *got);
-/* Read into two places, the first filled before the second. */
+/* Read into two places, the first filled before the second. Errors: as wr_stream_read. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_read2(wr_stream *stream, void *first,
                                                    size_t first_size, void *second,
                                                    size_t second_size, size_t *got);

@@ -51,7 +51,8 @@ static void set_timer(wr_proxy *proxy, uint64_t now)
     const wr_heartbeat_config *config = &proxy->options.heartbeat;
     uint64_t silent_ms = ms_of(now - proxy->heard_ns);
     uint64_t next_ms = config->interval_ms;
-    if (proxy->beat_asked && !proxy->silent && silent_ms + next_ms > config->timeout_ms) {
+    if (proxy->beat_asked && !proxy->silent && silent_ms < config->timeout_ms &&
+        silent_ms + next_ms > config->timeout_ms) {
         next_ms = config->timeout_ms - silent_ms;
     }
     proxy->tick_ns = now;

@@ -89,6 +89,13 @@ static void report(wr_proxy *proxy, const wr_process_exit *result)
                                  });
 }
 
+/* Did it die, or would it have? One that could not make its module, and then ended as it was asked
+ * to, has said why; its reports would only push out those of crashes. */
+static bool is_crash(const wr_proxy *proxy, const wr_process_exit *result)
+{
+    return result->by_signal || result->value != 0 || proxy->hung_ms != 0;
+}
+
 static void forget_process(wr_proxy *proxy)
 {
     wr_stack_dump_destroy(proxy->stack_dump);
@@ -103,16 +110,17 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     wr_proxy *proxy = arg;
     char text[64];
     wr_process_exit_text(result, text, sizeof(text));
-    ending end = {.failure = result->by_signal || result->value != 0 || proxy->gave_up != NULL};
+    while (proxy->control != NULL) {
+        /* What it sent before its end; once more, where that was that its module failed. */
+        wr_proxy_lose(proxy, NULL);
+    }
+    ending end = {.failure = is_crash(proxy, result) || proxy->gave_up != NULL};
     (void)snprintf(end.how, sizeof(end.how), "process %lld ended: %s",
                    (long long)wr_supervisor_pid(proxy->supervisor), text);
     bool ordered = proxy->restart_ordered;
     proxy->restart_ordered = false;
-    if (proxy->control != NULL) {
-        wr_proxy_lose(proxy, NULL); /* what it sent before its end */
-    }
     bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
-    if (end.failure && !ordered && !stopping) {
+    if (is_crash(proxy, result) && !ordered && !stopping) {
         report(proxy, result);
     }
     forget_process(proxy);
@@ -238,6 +246,11 @@ void wr_proxy_on_restart_task(wr_task *task)
     wr_proxy *proxy = WR_PROXY_OF(task, restart_task);
     wr_proxy_state state = wr_proxy_get_state(proxy);
     if (state == WR_PROXY_STOPPING || state == WR_PROXY_STOPPED) {
+        return;
+    }
+    if (proxy->supervisor == NULL && proxy->control != NULL) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "is not restarted: a process that this gateway did not start has its control id");
         return;
     }
     wr_log(proxy->node->name, WEIR_LOG_INFO, "is restarted by order");

@@ -35,8 +35,3 @@ const char *wr_line_ring_next(const wr_line_ring *ring, const char *line)
     const char *next = line == NULL ? ring->text : line + strlen(line) + 1;
     return next < ring->text + ring->size ? next : NULL;
 }
-
-void wr_line_ring_clear(wr_line_ring *ring)
-{
-    ring->size = 0;
-}

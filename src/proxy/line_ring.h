@@ -21,6 +21,5 @@ void wr_line_ring_add(wr_line_ring *ring, const char *line);
 /* The line after `line`, oldest first; NULL: the first one. Returns NULL after the last. Borrowed
  * until the next is added. */
 const char *wr_line_ring_next(const wr_line_ring *ring, const char *line);
-void wr_line_ring_clear(wr_line_ring *ring);
 
 #endif

@@ -30,9 +30,6 @@ static void an_empty_ring_has_no_lines(void **state)
 {
     wr_line_ring *ring = *state;
     assert_null(wr_line_ring_next(ring, NULL));
-    wr_line_ring_add(ring, "one");
-    wr_line_ring_clear(ring);
-    assert_null(wr_line_ring_next(ring, NULL));
 }
 
 static void lines_come_oldest_first(void **state)

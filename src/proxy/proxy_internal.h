@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (control channel), life.c
- * (the launched process), heartbeat.c and transfer.c (messages, both ways).
+ * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
+ * (from greeting to running), control.c (control messages), life.c (the launched process),
+ * heartbeat.c and transfer.c (messages, both ways).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -30,6 +31,10 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
 
+/* How long what a lost remote module left in a socket is read, at most: one that lives and goes on
+ * writing would keep the loop for ever. */
+#define WR_REST_MAX_NS UINT64_C(1000000000)
+
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
 
@@ -55,6 +60,7 @@ struct wr_proxy {
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
+    weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
@@ -135,13 +141,34 @@ void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
  * not started again, that may be one that somebody starts by hand. */
 bool wr_proxy_may_connect(const wr_proxy *proxy);
 void wr_proxy_try_connect(wr_proxy *proxy);
+/* Set the timer for the next try, later each time. */
+void wr_proxy_retry_later(wr_proxy *proxy);
 void wr_proxy_on_timer(void *proxy);
-void wr_proxy_on_control_task(wr_task *task);
 /* `reason` NULL: it is logged elsewhere. */
 void wr_proxy_lose(wr_proxy *proxy, const char *reason);
+void wr_proxy_lose_by_goodbye(wr_proxy *proxy);
 /* Close both channels; what was on its way in them is lost. */
 void wr_proxy_disconnect(wr_proxy *proxy);
+
+/* control.c: on the loop. */
+/* False: it is not sent, and will not be. */
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+void wr_proxy_on_control(void *proxy, unsigned ready);
+void wr_proxy_on_control_task(wr_task *task);
+/* Tell the remote module how many of its messages have arrived; soon. */
+void wr_proxy_tell(void *proxy);
+void wr_proxy_tell_soon(wr_proxy *proxy);
+
+/* create.c: on the loop. */
+/* The peer has greeted, or is asked once more after a refusal. */
+void wr_proxy_begin_create(wr_proxy *proxy);
+/* Its time is up: the same create again, or on, where an old peer has answered one of several. */
+void wr_proxy_go_on_creating(wr_proxy *proxy);
+/* Connect the message channel, now or a little later. */
+void wr_proxy_attach(wr_proxy *proxy);
+void wr_proxy_on_reply(wr_proxy *proxy, const wr_control_message *reply);
+/* The reply says that the module was not created or not started. */
+void wr_proxy_on_failed(wr_proxy *proxy, const wr_control_message *reply);
 /* Somebody may have tidied up the folder of our sockets: make it again. */
 void wr_proxy_keep_folder(const wr_proxy *proxy);
 /* A path that we made up may still name the socket of a remote module that was killed. */
@@ -189,9 +216,6 @@ WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 /* Messages that were taken and not yet sent. */
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
-/* The loop: tell the remote module how many of its messages have arrived; soon. */
-void wr_proxy_tell(void *proxy);
-void wr_proxy_tell_soon(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);

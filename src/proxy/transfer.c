@@ -22,9 +22,8 @@
 #define GATHER_NS 50000u
 #define ALARM_NS 100000u
 #define ALARM_BUSY_NS 500000u
-/* How long what a lost remote module left in the socket is read, at most: one that lives and goes
- * on writing would keep the loop for ever. */
-#define REST_MAX_NS UINT64_C(1000000000)
+
+static const char it_closed[] = "it closed the message channel";
 
 /* The socket is full: the loop is to watch it. Under tx_lock. */
 static void wait_for_socket(wr_proxy *proxy)
@@ -33,13 +32,25 @@ static void wait_for_socket(wr_proxy *proxy)
     wr_loop_post(proxy->loop, &proxy->write_task);
 }
 
-/* Takes the reference. */
-static void refuse(wr_proxy *proxy, weir_message *msg)
+/* What a write said. Under tx_lock. */
+static void note_result(wr_proxy *proxy, weir_err err)
+{
+    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
+    if (err != WEIR_OK) {
+        proxy->tx_failed = proxy->tx_waits ? WEIR_OK : err;
+        wr_loop_post(proxy->loop, &proxy->write_task);
+    }
+}
+
+static size_t image_size(const weir_message *msg)
 {
     size_t size;
     (void)weir_message_image(msg, &size);
-    weir_message_unref(msg);
-    wr_node_refuse(proxy->node, 1);
+    return size;
+}
+
+static void note_too_large(wr_proxy *proxy, size_t size)
+{
     if (proxy->refused++ % 1000 == 0) {
         wr_log(proxy->node->name, WEIR_LOG_WARN,
                "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
@@ -48,19 +59,32 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
     }
 }
 
+/* Takes the reference. */
+static void refuse(wr_proxy *proxy, weir_message *msg)
+{
+    note_too_large(proxy, image_size(msg));
+    weir_message_unref(msg);
+    wr_node_refuse(proxy->node, 1);
+}
+
 /* Give the channel what waits in the window. Under tx_lock. */
 static void pump(wr_proxy *proxy)
 {
     weir_message *msg;
     while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
            (msg = wr_window_peek(&proxy->window)) != NULL) {
+        if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
+            note_too_large(proxy, image_size(msg));
+            wr_window_drop(&proxy->window);
+            continue;
+        }
         weir_err err = wr_channel_send(proxy->channel, msg);
         if (err == WEIR_OK) {
             wr_window_pass(&proxy->window);
         } else if (err == WEIR_ERR_WOULD_BLOCK) {
             wait_for_socket(proxy);
         } else {
-            return; /* the loop sees the hang-up, too, and reconnects */
+            return; /* the flush that follows says it again */
         }
     }
 }
@@ -107,9 +131,7 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
 /* Under tx_lock. */
 static void flush(wr_proxy *proxy)
 {
-    if (wr_channel_flush(proxy->channel) == WEIR_ERR_WOULD_BLOCK) {
-        wait_for_socket(proxy);
-    }
+    note_result(proxy, wr_channel_flush(proxy->channel));
 }
 
 /* Have the loop look at what is gathered. Under tx_lock. */
@@ -222,10 +244,13 @@ bool wr_proxy_flush(wr_proxy *proxy)
         return true;
     }
     wr_mutex_lock(&proxy->tx_lock);
-    proxy->tx_waits = false;
-    pump(proxy);
-    err = wr_channel_flush(proxy->channel);
-    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
+    do { /* where the socket was full for the one, and not for the other */
+        proxy->tx_waits = false;
+        pump(proxy);
+        err = wr_channel_flush(proxy->channel);
+    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
+             !wr_window_full(&proxy->window));
+    note_result(proxy, err);
     wr_mutex_unlock(&proxy->tx_lock);
     update_watch(proxy);
     return err != WEIR_ERR_WOULD_BLOCK;
@@ -274,6 +299,25 @@ static void note_received(wr_proxy *proxy, weir_message *msg)
     }
 }
 
+static void run_collected(void *collected)
+{
+    wr_node_run_collected(collected);
+}
+
+static void put_collected(void *collected)
+{
+    wr_node_put_collected(collected);
+}
+
+/* Have this thread run the sinks of what it has published, or else the pool. */
+static void run_sinks_aside(wr_loop *loop)
+{
+    const wr_aside aside = {run_collected, put_collected, wr_node_get_collected()};
+    if (aside.arg != NULL && !wr_loop_step_aside(loop, &aside)) {
+        wr_node_put_collected(aside.arg);
+    }
+}
+
 /* Read up to READ_BATCH messages and publish them. Returns why it stopped, WEIR_OK: no reason. */
 static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 {
@@ -293,9 +337,7 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "messages were dropped and counted: %s",
                      weir_err_text(published));
     }
-    if (wr_node_has_collected() && !wr_loop_step_aside(proxy->loop, wr_node_run_collected)) {
-        wr_node_put_collected();
-    }
+    run_sinks_aside(proxy->loop);
     if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
         proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
         wr_proxy_tell(proxy);
@@ -306,7 +348,7 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + REST_MAX_NS;
+    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
     while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
         err = read_batch(proxy, NULL);
     }
@@ -347,8 +389,7 @@ static void read_channel(wr_proxy *proxy)
         wr_proxy_close_channel(proxy);
     }
     if (err != WEIR_OK) {
-        wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? "it closed the message channel"
-                                                    : wr_error_text(&error));
+        wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? it_closed : wr_error_text(&error));
         return;
     }
     if (may_read(proxy)) {
@@ -362,6 +403,9 @@ static void on_channel(void *arg, unsigned ready)
     if ((ready & WR_POLL_WRITE) != 0) {
         on_writable(proxy);
     }
+    if (proxy->channel != NULL && (ready & WR_POLL_HUNG_UP) != 0 && !may_read(proxy)) {
+        wr_proxy_lose(proxy, it_closed); /* else that would be told again and again */
+    }
     if (proxy->channel != NULL && (ready & WR_POLL_READ) != 0) {
         read_channel(proxy);
     }
@@ -373,7 +417,15 @@ static void on_channel(void *arg, unsigned ready)
 void wr_proxy_on_write_task(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, write_task);
-    if (proxy->channel != NULL) {
+    if (proxy->channel == NULL) {
+        return;
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    weir_err failed = proxy->tx_failed;
+    wr_mutex_unlock(&proxy->tx_lock);
+    if (failed != WEIR_OK) {
+        wr_proxy_lose(proxy, failed == WEIR_ERR_CLOSED ? it_closed : weir_err_text(failed));
+    } else {
         update_watch(proxy);
     }
 }
@@ -433,6 +485,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_mutex_lock(&proxy->tx_lock);
     proxy->channel = channel;
     proxy->tx_waits = false;
+    proxy->tx_failed = WEIR_OK;
     wr_mutex_unlock(&proxy->tx_lock);
     update_watch(proxy);
     return WEIR_OK;
@@ -446,6 +499,7 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     proxy->tx_waits = false;
     wr_node_pause(proxy->node);
     wr_mutex_unlock(&proxy->tx_lock);
+    wr_node_set_absent(proxy->node, true);
     wr_watch_close(proxy->channel_watch);
     proxy->channel_watch = NULL;
     wr_channel_destroy(channel);

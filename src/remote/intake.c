@@ -95,9 +95,14 @@ static void fill_batch(weir_remote *remote)
             lose(remote, err, &error);
             return;
         }
+        uint64_t number = intake->number++;
+        if (number < intake->known_end) {
+            weir_message_unref(msg);
+            continue;
+        }
         size_t size = 0;
         (void)weir_message_image(msg, &size);
-        if (intake->number++ < intake->redelivered_end) {
+        if (number < intake->redelivered_end) {
             wr_message_mark_redelivered(msg);
         }
         intake->batch[intake->count++] = msg;

@@ -92,6 +92,9 @@ static int run(const weir_module_api *api, const char *control_id)
         return STATUS_FAILURE; /* the reason is in the log */
     }
     weir_err err = allow_users(remote);
+    if (err == WEIR_OK && !weir_remote_launched(remote)) { /* somebody may sit before it */
+        wr_log(control_id, WEIR_LOG_INFO, "waiting for a gateway");
+    }
     if (err == WEIR_OK) {
         err = serve_until_stopped(remote);
     }
@@ -108,6 +111,18 @@ static bool is_help(const char *arg)
     return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
 }
 
+/* What is wrong with the arguments; NULL: nothing. */
+static const char *mistake_in(int argc, const char *control_id)
+{
+    if (argc > 2) {
+        return "one CONTROL_ID at a time";
+    }
+    if (control_id == NULL || control_id[0] == '\0') {
+        return "CONTROL_ID is missing";
+    }
+    return control_id[0] == '-' ? "unknown option (a CONTROL_ID does not begin with -)" : NULL;
+}
+
 int weir_remote_main(const weir_module_api *api, int argc, char **argv)
 {
     const char *program = argc > 0 ? argv[0] : "remote";
@@ -116,7 +131,9 @@ int weir_remote_main(const weir_module_api *api, int argc, char **argv)
         return STATUS_OK;
     }
     const char *control_id = argc > 1 ? argv[1] : getenv(WEIR_ENV_CONTROL_ID);
-    if (argc > 2 || control_id == NULL || control_id[0] == '\0' || control_id[0] == '-') {
+    const char *mistake = mistake_in(argc, control_id);
+    if (mistake != NULL) {
+        (void)fprintf(stderr, "%s: %s\n", program, mistake);
         print_usage(stderr, api, program);
         return STATUS_USAGE;
     }

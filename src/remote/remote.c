@@ -202,6 +202,9 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     for (size_t i = 0; i < count; i++) {
         on_event(remote, &events[i]);
     }
+    if (remote->session.pending) {
+        wr_session_read(remote);
+    }
     work(remote);
     wr_ending_try(remote);
     weir_err err = watch_all(remote);
@@ -215,7 +218,7 @@ static weir_err step(weir_remote *remote, int timeout_ms)
 
 static int time_to_wait(weir_remote *remote)
 {
-    if (wr_intake_has_work(remote)) {
+    if (wr_intake_has_work(remote) || remote->session.pending) {
         return 0;
     }
     if (wr_session_owes(remote)) {
@@ -313,7 +316,7 @@ weir_err weir_remote_poll(weir_remote *remote)
     remote->polled = true;
     weir_err err = step(remote, 0);
     remote->polled = false;
-    if (wr_intake_has_work(remote) || remote->accept_paused) {
+    if (wr_intake_has_work(remote) || remote->session.pending || remote->accept_paused) {
         wr_poller_wake(remote->poller); /* the program's loop shall come back at once */
     }
     put_running(remote);

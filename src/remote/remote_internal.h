@@ -67,6 +67,7 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
+    bool pending;      /* there may be more to read */
     bool agreed;       /* this connection's create was taken: it may be told what is processed */
     bool start_came;   /* after it */
     bool extended;     /* the present or last gateway sent an extension block */
@@ -93,6 +94,7 @@ typedef struct wr_intake {
     size_t bytes;
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
+    uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
 } wr_intake;
 
@@ -135,8 +137,8 @@ struct weir_remote {
 #define wr_remote_log(remote, level, ...)                                                          \
     wr_log_limited(&(remote)->log_limit, wr_clock_ns(), (remote)->control_id, level, __VA_ARGS__)
 
-/* session.c. The running thread, like all below. */
-weir_err wr_session_open(weir_remote *remote, wr_error *error);
+/* session.c. The running thread, like all below. Errors: as wr_listener_open. */
+WEIR_MUST_CHECK weir_err wr_session_open(weir_remote *remote, wr_error *error);
 /* Destroys the module, and says goodbye to a connected gateway. */
 void wr_session_close(weir_remote *remote);
 void wr_session_accept(weir_remote *remote);
@@ -165,7 +167,7 @@ void wr_ending_now(weir_remote *remote);
 void wr_ending_begin(weir_remote *remote, unsigned delay_ms);
 void wr_ending_try(weir_remote *remote);
 
-/* intake.c */
+/* intake.c. Errors: as wr_listener_open. */
 WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, wr_error *error);
 /* Drops what was received and not delivered. Harmless when not open. */
 void wr_intake_close(weir_remote *remote);

@@ -18,6 +18,8 @@
 
 /* Control messages are few and mostly small. */
 #define CONTROL_RX_BUFFER_SIZE (2u * WR_SP_COPY_MAX)
+#define CONTROL_BATCH 64u /* of them, then everything else has its turn */
+#define LAST_BATCHES 1024u
 
 weir_err wr_session_open(weir_remote *remote, wr_error *error)
 {
@@ -87,7 +89,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;
-        extension->position.received = session->processed.count;
+        extension->position.received = session->told.count;
         wr_transmit_get_position(&remote->transmit, &extension->position);
         copy_text(extension->reason, sizeof(extension->reason), reason);
     }
@@ -244,8 +246,6 @@ static void agree(weir_remote *remote, const wr_extension *extension)
     if (!same || session->processed.count < extension->position.first) {
         session->processed.count = extension->position.first;
     }
-    session->told = session->processed;
-    intake->number = session->processed.count;
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
@@ -253,7 +253,10 @@ static void agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    wr_transmit_agree(&remote->transmit, acknowledged, session->processed);
+    session->told = wr_transmit_agree(&remote->transmit, acknowledged, session->processed,
+                                      extension->position.first);
+    intake->number = session->told.count;
+    intake->known_end = session->processed.count;
 }
 
 /* Without memory for them the next create makes a new module. */
@@ -307,13 +310,15 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
     bool resumed = can_resume(remote, create);
     if (resumed) {
         wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
-        if (remote->session.stream == NULL) {
-            return; /* it went meanwhile, and `create` with it */
-        }
-        wr_intake_close(remote);
-        forget_create(&remote->session);
     } else {
         wr_ending_now(remote);
+    }
+    if (remote->session.stream == NULL) {
+        return; /* it could be told no more; and `create` went with it */
+    }
+    if (resumed) {
+        wr_intake_close(remote);
+        forget_create(&remote->session);
     }
     agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
@@ -525,30 +530,24 @@ static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 
 void wr_session_read(weir_remote *remote)
 {
-    bool more = remote->session.stream != NULL;
-    while (more) {
+    wr_session *session = &remote->session;
+    session->pending = session->stream != NULL;
+    for (unsigned i = 0; i < CONTROL_BATCH && session->pending; i++) {
         wr_error error = {.code = WEIR_OK};
-        wr_sp_frame frame = {0};
-        weir_err err = wr_sp_receive(remote->session.stream, &frame, &error);
-        if (err == WEIR_ERR_WOULD_BLOCK) {
-            return;
-        }
-        if (err != WEIR_OK) {
+        wr_sp_frame frame;
+        weir_err err = wr_sp_receive(session->stream, &frame, &error);
+        session->pending = err == WEIR_OK && handle_frame(remote, &frame);
+        if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
             error.code = err;
             lose(remote, err, &error);
-            return;
         }
-        more = handle_frame(remote, &frame);
     }
 }
 
 void wr_session_write(weir_remote *remote)
 {
-    wr_session *session = &remote->session;
-    if (session->stream == NULL) {
-        return;
-    }
-    weir_err err = wr_sp_flush(session->stream);
+    wr_sp_stream *stream = remote->session.stream;
+    weir_err err = stream == NULL ? WEIR_OK : wr_sp_flush(stream);
     if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
         wr_error error = {.code = err};
         lose(remote, err, &error);
@@ -574,7 +573,7 @@ static void connect_stream(weir_remote *remote, wr_stream *stream)
     weir_err err = wr_sp_create(stream, &options, &session->stream);
     if (err != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a gateway's connection: %s",
-                      weir_err_text(err));
+                      err == WEIR_ERR_CLOSED ? "closed by it; see its log" : weir_err_text(err));
         return;
     }
     wr_remote_log(remote, WEIR_LOG_INFO, "a gateway is connected");
@@ -588,8 +587,10 @@ void wr_session_accept(weir_remote *remote)
     if (stream == NULL) {
         return;
     }
-    wr_session_read(remote); /* the present connection may have ended */
     wr_session *session = &remote->session;
+    for (unsigned i = 0; i == 0 || (session->pending && i < LAST_BATCHES); i++) {
+        wr_session_read(remote); /* the present connection may have ended */
+    }
     if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "a connection that sent no greeting gives way to a newer one");

@@ -292,6 +292,88 @@ static void what_a_lost_message_channel_got_goes_to_the_next_one(void **state)
     place_close(&at);
 }
 
+/* A whole session works, so the remote is well. */
+static void assert_serves(const place *at)
+{
+    gateway peer;
+    gateway_begin(&peer, at, true);
+    gateway_vanish(&peer);
+}
+
+/* What the module waits for in receive. */
+static struct {
+    wr_mutex mutex; /* guards open and entered */
+    wr_cond changed;
+    bool entered;
+    bool open;
+} gate;
+
+static void gate_pass(weir_host *host, weir_message *msg)
+{
+    (void)host;
+    (void)msg;
+    wr_mutex_lock(&gate.mutex);
+    gate.entered = true;
+    wr_cond_signal(&gate.changed);
+    while (!gate.open) {
+        wr_cond_wait(&gate.changed, &gate.mutex);
+    }
+    wr_mutex_unlock(&gate.mutex);
+}
+
+static void gate_wait(void)
+{
+    wr_mutex_lock(&gate.mutex);
+    while (!gate.entered) {
+        wr_cond_wait(&gate.changed, &gate.mutex);
+    }
+    wr_mutex_unlock(&gate.mutex);
+}
+
+static void gate_open(void)
+{
+    wr_mutex_lock(&gate.mutex);
+    gate.open = true;
+    wr_cond_signal(&gate.changed);
+    wr_mutex_unlock(&gate.mutex);
+}
+
+/* The remote has something to acknowledge, finds that it cannot, and has no use for the create that
+ * came last. */
+static void gateway_that_leaves_behind_a_create_does_no_harm(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = "ipc://x", .args = "null"};
+    create.extension.present = true;
+    create.extension.features = WR_FEATURE_ACKNOWLEDGE;
+    gate.open = false;
+    gate.entered = false;
+    wr_mutex_init(&gate.mutex);
+    wr_cond_init(&gate.changed);
+    place_open_running(&at);
+    module.on_receive = gate_pass;
+    gateway_connect(&peer, &at);
+    create.uri = at.uri;
+    gateway_say(&peer, &create);
+    (void)gateway_expect_reply(&peer, WR_REPLY_CREATED);
+    gateway_open_messages(&peer, &at);
+    gateway_say_type(&peer, WR_CONTROL_START);
+    gateway_send(&peer, "wait in receive");
+    gateway_flush(&peer);
+    gate_wait();
+    create.args = "\"other ones\"";
+    gateway_say(&peer, &create);
+    gateway_vanish(&peer);
+    gate_open();
+    probe_wait(&module.destroyed, 1);
+    assert_serves(&at);
+    place_close(&at);
+    wr_cond_deinit(&gate.changed);
+    wr_mutex_deinit(&gate.mutex);
+}
+
 static void second_control_connection_is_turned_away(void **state)
 {
     (void)state;
@@ -368,14 +450,6 @@ static void expect_end(wr_stream *stream)
         wait_ready(wr_stream_waitable(stream), WR_POLL_READ);
         err = wr_stream_read(stream, waste, sizeof(waste), &got);
     }
-}
-
-/* A whole session works, so the remote is well. */
-static void assert_serves(const place *at)
-{
-    gateway peer;
-    gateway_begin(&peer, at, true);
-    gateway_vanish(&peer);
 }
 
 static void malformed_frames_close_the_connection_only(void **state)
@@ -488,6 +562,7 @@ int main(void)
         cmocka_unit_test(destroy_delivers_first_what_was_sent_before),
         cmocka_unit_test(module_survives_its_gateway_until_the_next_ones_create),
         cmocka_unit_test(what_a_lost_message_channel_got_goes_to_the_next_one),
+        cmocka_unit_test(gateway_that_leaves_behind_a_create_does_no_harm),
         cmocka_unit_test(second_control_connection_is_turned_away),
         cmocka_unit_test(start_without_a_module_and_unknown_types_are_ignored),
         cmocka_unit_test(create_with_large_args_arrives_whole),

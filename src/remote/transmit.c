@@ -199,12 +199,21 @@ void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
     wr_mutex_unlock(&tx->mutex);
 }
 
-void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed)
+wr_progress wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed,
+                              uint64_t first)
 {
+    wr_progress settled = processed;
     wr_mutex_lock(&tx->mutex);
     wr_window_rewind(&tx->window, acknowledged);
-    wr_marks_reset(&tx->marks, processed);
+    if (acknowledged && wr_window_waiting(&tx->window) > 0 && first < processed.count) {
+        settled.count = first;
+        wr_marks_reset(&tx->marks, settled);
+        wr_marks_add(&tx->marks, processed, tx->window.end);
+    } else {
+        wr_marks_reset(&tx->marks, settled);
+    }
     wr_mutex_unlock(&tx->mutex);
+    return settled;
 }
 
 void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)

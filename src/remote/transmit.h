@@ -78,8 +78,11 @@ WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count
 /* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
  * peer will acknowledge. */
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);
-/* The same in agreement with a gateway, which knows how much was received so far. */
-void wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed);
+/* The same in agreement with a gateway that sends its messages again from number `first` on.
+ * Returns how much of what was processed it may forget: all, if it has got all that was published,
+ * else what is below `first`, until the rest of that is written. */
+wr_progress wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed,
+                              uint64_t first);
 /* So much was received and processed, and what it caused is published. */
 void wr_transmit_mark(wr_transmit *tx, wr_progress processed);
 

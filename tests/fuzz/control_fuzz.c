@@ -63,18 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* Mostly whole images with other contents, and mostly with one thing wrong. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
-    fuzz_random random = fuzz_random_from(seed);
-    fuzz_fields fields = {0};
-    size = LLVMFuzzerMutate(data, size, max_size);
-    if (fuzz_one_in(&random, 8)) {
-        return size;
-    }
-    fuzz_repair_control(data, size, &fields);
-    if (fuzz_one_in(&random, 3)) {
-        fuzz_break_field(data, size, &fields, &random);
-    }
-    return size;
+    return fuzz_mutate_image(data, size, max_size, seed, fuzz_repair_control);
 }

@@ -32,4 +32,24 @@ void fuzz_note_field(fuzz_fields *fields, size_t at, size_t width);
 /* Set one of the fields to a value that is probably wrong. */
 void fuzz_break_field(uint8_t *data, size_t size, const fuzz_fields *fields, fuzz_random *random);
 
+/* A mutator that makes mostly whole images with other contents, and often with one thing wrong. For
+ * targets only: others have no LLVMFuzzerMutate to link. */
+static inline size_t fuzz_mutate_image(uint8_t *data, size_t size, size_t max_size,
+                                       unsigned int seed,
+                                       void (*repair)(uint8_t *data, size_t size,
+                                                      fuzz_fields *fields))
+{
+    fuzz_random random = fuzz_random_from(seed);
+    fuzz_fields fields = {0};
+    size = LLVMFuzzerMutate(data, size, max_size);
+    if (fuzz_one_in(&random, 8)) {
+        return size;
+    }
+    repair(data, size, &fields);
+    if (fuzz_one_in(&random, 3)) {
+        fuzz_break_field(data, size, &fields, &random);
+    }
+    return size;
+}
+
 #endif

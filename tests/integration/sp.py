@@ -185,15 +185,6 @@ class Listener:
     def accept(self):
         return Peer(self.sock.accept()[0])
 
-    def accept_greeted(self):
-        """The next connection that greets: one that waited for long may have been given up."""
-        while True:
-            peer = self.accept()
-            try:
-                return peer.greet()
-            except (EOFError, ConnectionResetError, BrokenPipeError):
-                peer.sock.close()
-
 
 class Session:
     """A good remote's part of a session, up to start. A gateway gives up a connection on which nobody
@@ -212,12 +203,15 @@ class Session:
             image = self.control.expect_control(CREATE)
             self.args = args_of(image)
             self.listener = Listener(os.path.join(folder, uri_of(image)))
-            self.control.send(frame(reply(CREATED)))
+            self.control.send(frame(self.reply()))
             self.messages = self.listener.accept().greet()
             self.control.expect_control(START)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return False
         return True
+
+    def reply(self):
+        return reply(CREATED)
 
     def __enter__(self):
         return self

@@ -67,7 +67,7 @@ class Deaths(harness.WeirTest):
         for life in range(1, 4):
             gateway = self.gateway(f"weir_{life}")
             self.wait_for_messages()
-            self.assertIn("attached the remote module", gateway.err())
+            gateway.wait_for("attached the remote module")
             if life < 3:
                 gateway.kill()
         self.stop(gateway, echo)

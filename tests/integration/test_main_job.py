@@ -181,6 +181,24 @@ class MainJob(harness.WeirTest):
             self.assertNotEqual(ended.process.returncode, 0)
             self.assertTrue(re.search("^usage: ", ended.err(), re.MULTILINE), ended.err())
 
+    def test_weir_host_says_what_is_wrong_with_its_arguments(self):
+        for arguments, text in (((), "CONTROL_ID is missing"), (("",), "CONTROL_ID is missing"),
+                                (("a", "b"), "one CONTROL_ID at a time"),
+                                (("--bogus",), "unknown option")):
+            ended = self.run_to_end("host", harness.WEIR, "host", *arguments)
+            self.assertEqual(ended.process.returncode, 2)
+            self.assertIn("weir host: " + text, ended.err())
+            self.assertIn("usage: weir host [CONTROL_ID]", ended.err())
+
+    def test_weir_host_says_that_it_waits_and_weir_run_that_it_stops(self):
+        host = self.start("host", harness.WEIR, "host", "control")
+        host.wait_for("[control] waiting for a gateway")
+        gateway = self.start_gateway([harness.remote("other", "other_control")])
+        gateway.wait_for("[other] waiting for a remote module")
+        gateway.stop()
+        self.assertIn("stopping; Ctrl-C once more ends it at once", gateway.out())
+        host.stop()
+
     def test_a_remote_at_a_place_that_is_taken_fails_with_the_reason(self):
         first = self.start_remote("first")
         harness.wait_until(lambda: "waiting for a gateway" in first.out(), "the first one waits")

@@ -143,6 +143,7 @@ class Supervision(harness.WeirTest):
                                      [link("hello_world", "logger")])
         gateway.wait_for("the module has failed")
         self.assertEqual(gateway.err().count("args: expected a string, found 7"), 2 * 3)
+        self.assertNotIn("crash report", gateway.err())
         self.wait_for_messages()
         gateway.stop()
 

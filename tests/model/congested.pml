@@ -66,7 +66,7 @@ inline signal() {
 
 inline wake() {
 #ifndef NO_WAKE
-    atomic { /* run.pml has it step by step */
+    atomic { /* pending.pml has it step by step */
         if
         :: state == IDLE -> state = QUEUED; runnable = true
         :: state == RUNNING -> state = AGAIN

@@ -24,7 +24,8 @@ check() (
 
 # States that spin could not visit prove nothing.
 holds() {
-    grep -q 'errors: 0' "$work/report" && ! grep -q 'search too small\|out of memory\|max search depth' "$work/report"
+    grep -q 'errors: 0' "$work/report" &&
+        ! grep -q 'Search not completed\|too small\|out of memory\|MEMLIM bound' "$work/report"
 }
 
 run_model() {

@@ -17,34 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "place_test.h"
 #include "platform/file.h"
 #include "platform/stream.h"
-
-typedef struct place {
-    char *folder;
-    char path[WR_ADDRESS_MAX + 1];
-} place;
-
-static int make_place(void **state)
-{
-    static place where;
-    *state = &where;
-    if (wr_folder_create_private("weir-test", &where.folder, NULL) != WEIR_OK) {
-        return -1;
-    }
-    (void)snprintf(where.path, sizeof(where.path), "%s/file", where.folder);
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    place *where = *state;
-    wr_file_remove(where->path);
-    wr_file_remove(where->folder);
-    bool gone = !wr_file_exists(where->folder);
-    free(where->folder);
-    return gone ? 0 : -1;
-}
 
 static void write_file(const char *path, const void *data, size_t size)
 {

@@ -17,37 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "place_test.h"
 #include "platform/file.h"
 #include "platform/stream.h"
 #include "stream_os.h"
 
 #define CONNECTIONS_MAX 256u
-
-typedef struct place {
-    char *folder;
-    char path[WR_ADDRESS_MAX + 1];
-} place;
-
-static int make_place(void **state)
-{
-    static place where;
-    *state = &where;
-    if (wr_folder_create_private("weir-test", &where.folder, NULL) != WEIR_OK) {
-        return -1;
-    }
-    (void)snprintf(where.path, sizeof(where.path), "%s/socket", where.folder);
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    place *where = *state;
-    wr_file_remove(where->path);
-    wr_file_remove(where->folder);
-    bool gone = !wr_file_exists(where->folder);
-    free(where->folder);
-    return gone ? 0 : -1;
-}
 
 static wr_listener *listen_at(const char *path)
 {

@@ -102,13 +102,13 @@ static int ms_until(uint64_t deadline_ns)
 static size_t wait_batch(const wr_poller *poller, struct epoll_event *batch, size_t max,
                          int timeout_ms)
 {
-    uint64_t deadline = 0;
+    uint64_t deadline_ns = 0;
     if (timeout_ms > 0) {
-        deadline = wr_clock_ns() + (unsigned)timeout_ms * WR_NS_PER_MS;
+        deadline_ns = wr_clock_ns() + (unsigned)timeout_ms * WR_NS_PER_MS;
     }
     int count = epoll_wait(poller->epoll, batch, (int)max, timeout_ms);
     while (count < 0 && errno == EINTR) {
-        int left = timeout_ms > 0 ? ms_until(deadline) : timeout_ms;
+        int left = timeout_ms > 0 ? ms_until(deadline_ns) : timeout_ms;
         count = epoll_wait(poller->epoll, batch, (int)max, left);
     }
     return count > 0 ? (size_t)count : 0;

@@ -114,7 +114,7 @@ static void hang_up_shows_as_read_and_write(void **state)
 static void bad_waitable_is_an_error(void **state)
 {
     fixture *f = *state;
-    assert_int_equal(wr_poller_set(f->poller, WR_WAITABLE_NONE, WR_POLL_READ, f), WEIR_ERR_IO);
+    assert_int_equal(wr_poller_set(f->poller, (wr_waitable)-1, WR_POLL_READ, f), WEIR_ERR_IO);
 }
 
 static void wake_before_the_wait_ends_it_once(void **state)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Peers and orders that are allowed, or harmless by themselves, and come where nobody expects them."""
+
+import os
+import signal
+import socket
+import struct
+import sys
+
+import harness
+import sp
+from harness import hello_world, launched, link, remote
+
+MODULE_FAILED = 2
+HEARTBEAT_REPLY = 6
+# A remote that stops its gateway, sends more than the gateway reads in one turn and then that its
+# module failed, and is gone when the gateway goes on. Its message channel stays open so long.
+LAST_WORDS = f"""
+import os, signal, sys
+sys.path.insert(0, {harness.HERE!r})
+import sp
+
+def is_stopped(pid):
+    with open(f"/proc/{{pid}}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+gateway = os.getppid()
+session = sp.Session(sp.Listener("victim_control"), os.getcwd())
+ended, end = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    for fd in (end, 1, 2):
+        os.close(fd)
+    os.read(ended, 1)
+    os.kill(gateway, signal.SIGCONT)
+    os._exit(0)
+os.kill(gateway, signal.SIGSTOP)
+while not is_stopped(gateway):
+    pass
+session.control.send(sp.frame(sp.control({HEARTBEAT_REPLY}, bytes(8))) * 1000 +
+                     sp.frame(sp.reply({MODULE_FAILED})))
+os._exit(0)
+"""
+
+
+class Args(harness.WeirTest):
+    def test_large_args_arrive_whole(self):
+        """They are sent from where they lie, over several writes; then the gateway works on."""
+        for size in (20_000, 60_000, 1_000_000):
+            with self.subTest(size=size), sp.Listener(self.path("control")) as listener:
+                args = os.urandom(size // 2).hex()
+                gateway = self.start_gateway([remote("remote", "control", args)])
+                with sp.Session(listener, self.folder) as session:
+                    self.assertEqual(session.args, f'"{args}"')
+                gateway.stop()
+
+
+class LaunchedProcesses(harness.WeirTest):
+    NEVER = {"restart": {"policy": "never"}}
+
+    def test_one_whose_last_words_are_that_it_failed_has_failed(self):
+        self.crashed = True  # its sockets are left
+        module = {**launched("victim", sys.executable, ["-c", LAST_WORDS]), **self.NEVER}
+        gateway = self.start_gateway([module])
+        gateway.wait_for("could not be created or started")
+        gateway.wait_for("it is not started again (its restart policy is \"never\")")
+        gateway.stop()
+
+    def test_module_that_somebody_else_serves_is_not_restarted(self):
+        module = {**launched("victim", "/bin/false"), **self.NEVER}
+        gateway = self.start_gateway([module])
+        gateway.wait_for("it is not started again")
+        with sp.Listener(self.path("victim_control")) as listener:
+            with listener.accept().greet() as control:
+                control.expect_control(sp.CREATE)
+                control.send(sp.frame(sp.reply(MODULE_FAILED)))
+                gateway.wait_for("could not be created or started")
+                gateway.process.send_signal(signal.SIGHUP)
+                gateway.wait_for("is not restarted: a process that this gateway did not start")
+        gateway.stop()
+
+
+class HalfClosed(harness.WeirTest):
+    """Peers that close a half of their message channel, and nothing else."""
+
+    def test_end_of_a_channel_that_is_not_read_is_noticed(self):
+        """The sink is away, its queue is full, and the gateway would read no more."""
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("source", "control"), remote("sink", "nobody")],
+                                         [link("source", "sink", limit=10)])
+            with sp.Session(listener, self.folder) as session:
+                session.messages.send(sp.frame(sp.message(b"")) * 20)
+                harness.wait_until(lambda: self.reported(gateway, "source -> sink: accepted 20"),
+                                   "a full queue")
+                session.messages.sock.shutdown(socket.SHUT_WR)
+                session.control.wait_for_end()
+            gateway.wait_for("it closed the message channel")
+            gateway.stop()
+
+    def reported(self, gateway, text):
+        gateway.process.send_signal(signal.SIGUSR1)
+        return text in gateway.err()
+
+    def test_end_of_a_channel_that_is_not_written_is_noticed(self):
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([hello_world(), remote("sink", "control")],
+                                         [link("hello_world", "sink")])
+            with sp.Session(listener, self.folder) as session:
+                session.messages.sock.shutdown(socket.SHUT_RD)
+                session.control.wait_for_end()
+            gateway.wait_for("it closed the message channel")
+            gateway.stop()
+
+
+class Successors(harness.WeirTest):
+    def test_message_over_the_limit_of_a_successor_is_dropped(self):
+        """It was sent to the predecessor, which did not acknowledge it."""
+        with sp.Listener(self.path("source")) as source, sp.Listener(self.path("sink")) as sink:
+            gateway = self.start_gateway([remote("source", "source"), remote("sink", "sink")],
+                                         [link("source", "sink")])
+            with sp.Session(source, self.folder) as sender:
+                with AcknowledgingSession(sink, self.folder, 1 << 26) as session:
+                    sender.messages.send(sp.frame(sp.message(bytes(1 << 20))))
+                    session.messages.receive_frame()
+                with AcknowledgingSession(sink, self.folder, 1000) as session:
+                    sender.messages.send(sp.frame(sp.message(b"small")))
+                    self.assertEqual(sp.content_of(session.messages.receive_frame()), b"small")
+            gateway.wait_for("is over the remote module's limit of 1000 bytes")
+            gateway.stop()
+
+
+class AcknowledgingSession(sp.Session):
+    """A new instance each time, which takes messages up to a limit and acknowledges none."""
+
+    def __init__(self, control_listener, folder, limit):
+        self.block = sp.extension((1, struct.pack(">I", 1)), (2, struct.pack(">I", limit)),
+                                  (6, os.urandom(16)), (7, bytes(24)))
+        super().__init__(control_listener, folder)
+
+    def reply(self):
+        return sp.reply(sp.CREATED, self.block)
+
+
+if __name__ == "__main__":
+    harness.main()
