@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "base/thread_local.h"
 #include "broker/node_state.h"
 #include "message/message.h"
 #include "platform/clock.h"

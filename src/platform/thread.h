@@ -61,6 +61,10 @@ typedef struct wr_once {
     }
 WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
 
+/* A thread-local variable that is looked at for every message: where the system allows it, that is
+ * one instruction and no call. It has little room for them, so only pointers and flags. */
+#define WR_THREAD_LOCAL_SMALL WR_OS_THREAD_LOCAL_SMALL
+
 /* Let a moment pass: between two looks at something that another thread is about to change. */
 WR_SHARED void wr_thread_relax(void);
 /*
