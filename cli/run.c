@@ -187,6 +187,7 @@ static bool begin_signals(signals *from, uv_loop_t *loop)
 {
     static const uv_async_cb serve[] = {on_stop, on_report, on_restart};
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
+    (void)signal(SIGPIPE, SIG_IGN); /* who reads the log may go away; the gateway stays */
     (void)sigemptyset(&from->set);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         (void)sigaddset(&from->set, numbers[i]);

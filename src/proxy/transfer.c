@@ -3,9 +3,10 @@
  * Messages between the broker and the remote module's socket. The node's mailboxes are the only
  * queue: what the socket does not take stays there.
  *
- * To the remote: the executor gathers a batch and writes it; where the socket takes no more, the
- * node pauses until the loop sees it writable. From the remote: the loop reads and publishes; where
- * a sink is over its limit it stops reading until there is room.
+ * To the remote: whoever publishes gathers a batch and writes it, and the loop what waits for too
+ * long; where the socket takes no more, the node pauses until the loop sees it writable. From the
+ * remote: the loop reads and publishes; where a sink is over its limit it stops reading until there
+ * is room.
  */
 #include <stddef.h>
 

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "ipc/protocol.h"
 #include "platform/clock.h"
 #include "remote/remote_internal.h"
@@ -24,11 +25,6 @@
 weir_err wr_session_open(weir_remote *remote, wr_error *error)
 {
     return wr_listener_open(remote->control_id, &remote->session.listener, error);
-}
-
-static wr_waitable stream_waitable(const wr_session *session)
-{
-    return wr_stream_waitable(wr_sp_inner(session->stream));
 }
 
 static void forget_create(wr_session *session)
@@ -44,7 +40,7 @@ static void disconnect(weir_remote *remote)
     if (session->stream == NULL) {
         return;
     }
-    wr_remote_unwatch(remote, WR_SOURCE_CONTROL, stream_waitable(session));
+    wr_remote_unwatch(remote, WR_SOURCE_CONTROL, wr_stream_waitable(wr_sp_inner(session->stream)));
     wr_sp_destroy(session->stream);
     session->stream = NULL;
     free(session->large_frame);
@@ -262,11 +258,7 @@ static void agree(weir_remote *remote, const wr_extension *extension)
 /* Without memory for them the next create makes a new module. */
 static void remember_args(wr_session *session, const char *args)
 {
-    size_t size = strlen(args) + 1;
-    session->args = malloc(size);
-    if (session->args != NULL) {
-        memcpy(session->args, args, size);
-    }
+    session->args = wr_text_copy(args);
 }
 
 /* Make the module, or keep the one that is there. */

@@ -185,6 +185,15 @@ class Listener:
     def accept(self):
         return Peer(self.sock.accept()[0])
 
+    def accept_greeted(self):
+        """The next connection that greets: one that waited for long may have been given up."""
+        while True:
+            peer = self.accept()
+            try:
+                return peer.greet()
+            except (EOFError, ConnectionResetError, BrokenPipeError):
+                peer.sock.close()
+
 
 class Session:
     """A good remote's part of a session, up to start. A gateway gives up a connection on which nobody

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What `weir run` shows on SIGUSR1: the gateway as a whole, every module, every link."""
 
+import os
 import re
 import signal
+import subprocess
 
 import harness
 from harness import link, logger, native
@@ -39,6 +41,19 @@ class Report(harness.WeirTest):
         self.assertRegex(said, ISOLATED)
         self.assertIn("messages of remote modules: redelivered 0, unacknowledged ", said)
         gateway.stop()
+
+    def test_reader_of_the_log_may_go_away(self):
+        config = self.write_config([harness.hello_world(), logger()], [link("hello_world", "logger")])
+        reader, writer = os.pipe()
+        gateway = subprocess.Popen([harness.WEIR, "run", config], cwd=self.folder, stderr=writer,
+                                   stdout=writer, env=self.environment)
+        os.close(writer)
+        os.close(reader)
+        self.wait_for_messages()
+        gateway.send_signal(signal.SIGUSR1)
+        self.wait_for_messages()
+        gateway.send_signal(signal.SIGTERM)
+        self.assertEqual(gateway.wait(harness.DEADLINE_S), 0)
 
 
 if __name__ == "__main__":
