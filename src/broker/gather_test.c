@@ -26,6 +26,10 @@ static bool gather(void *self)
 
 static wr_consumer gathering;
 
+typedef struct publisher_wait publisher_wait;
+static publisher_wait *waited_for;
+#define LOOKS 100000u
+
 static test_net *begin(unsigned threads, size_t count, bool wait)
 {
     atomic_store(&wait_for_more, wait);
@@ -330,6 +334,80 @@ static void publishers_alarm_and_pool_lose_nothing(void **state)
     test_net_finish(net);
 }
 
+/* One thread waits for the publishers of a node while another is one. What they see is judged by
+ * the test's own thread. */
+struct publisher_wait {
+    test_net *net;
+    size_t number; /* of the message */
+    wr_thread thread;
+    weir_err started;
+    weir_err published;
+    atomic_bool over;
+    bool over_too_soon;
+};
+
+static void wait_for_publishers(void *arg)
+{
+    publisher_wait *wait = arg;
+    wr_node_wait_publishers(wait->net->nodes[SOURCE]);
+    atomic_store(&wait->over, true);
+}
+
+/* In the middle of a publish, until the other thread is through, which is wrong, or was seen
+ * waiting so often that it is not just about to go on. */
+static bool begin_wait_and_look(void *self)
+{
+    (void)self;
+    publisher_wait *wait = waited_for;
+    wait->started = wr_thread_start(&wait->thread, "waiting", wait_for_publishers, wait);
+    size_t seen = 0;
+    while (wait->started == WEIR_OK && seen < LOOKS && !atomic_load(&wait->over)) {
+        seen += atomic_load(&wait->net->nodes[SOURCE]->waiters) > 0;
+        wr_thread_relax();
+    }
+    wait->over_too_soon = atomic_load(&wait->over);
+    return false;
+}
+
+static void publish_waited_for(void *arg)
+{
+    publisher_wait *wait = arg;
+    wait->published = test_net_publish(wait->net, SOURCE, wait->number, WR_PUBLISH_WAIT);
+    wr_thread_join(&wait->thread);
+}
+
+static void check_wait(const publisher_wait *wait)
+{
+    assert_int_equal(wait->started, WEIR_OK);
+    assert_int_equal(wait->published, WEIR_OK);
+    assert_true(atomic_load(&wait->over));
+    assert_false(wait->over_too_soon);
+}
+
+static void who_replaces_links_waits_for_the_owner_and_for_others(void **state)
+{
+    (void)state;
+    test_net *net = begin(1, 2, false);
+    (void)test_net_link(net, SOURCE, SINK, 16, WR_WHEN_FULL_BLOCK);
+    start(net);
+    gathering.gather = begin_wait_and_look;
+
+    publisher_wait owner = {.net = net, .number = 0, .started = WEIR_ERR_CLOSED};
+    waited_for = &owner;
+    publish_waited_for(&owner); /* the first to publish is the owner */
+    check_wait(&owner);
+
+    publisher_wait other = {.net = net, .number = 1, .started = WEIR_ERR_CLOSED};
+    waited_for = &other;
+    wr_thread thread;
+    assert_int_equal(wr_thread_start(&thread, "other", publish_waited_for, &other), WEIR_OK);
+    wr_thread_join(&thread);
+    check_wait(&other);
+
+    test_net_expect(net, SINK, 2);
+    test_net_finish(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +425,7 @@ int main(void)
         cmocka_unit_test(blocking_node_is_not_collected),
         cmocka_unit_test(shy_node_goes_to_the_pool),
         cmocka_unit_test(publishers_alarm_and_pool_lose_nothing),
+        cmocka_unit_test(who_replaces_links_waits_for_the_owner_and_for_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "base/thread_local.h"
 #include "broker/node_state.h"
 #include "message/message.h"
 #include "platform/clock.h"
 
 static WR_THREAD_LOCAL_SMALL bool inside_callback;
+static WR_THREAD_LOCAL_SMALL char own_mark; /* its address tells this thread from the others */
+
+/* reader_enter's counter of the node's owner; the others have 0 and 1. */
+#define OWNER_SLOT 2u
 
 bool wr_node_enter_callback(void)
 {
@@ -44,6 +47,7 @@ weir_err wr_node_create(const char *name, wr_executor *pool, bool blocking, wr_n
     wr_cond_init(&node->changed);
     atomic_init(&node->refs, 1);
     atomic_init(&node->ready, true);
+    node->may_own = wr_thread_can_fence_others();
     node->host.ops = &host_ops;
     node->name = wr_text_copy(name);
     node->host.name = node->name;
@@ -159,7 +163,7 @@ void wr_node_uncongest(wr_node *node)
 
 static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
 {
-    if (mode == WR_PUBLISH_OVER || inside_callback || !wr_node_congested(node)) {
+    if (mode == WR_PUBLISH_OVER || !wr_node_congested(node) || inside_callback) {
         return WEIR_OK;
     }
     if (mode == WR_PUBLISH_TRY) {
@@ -175,9 +179,43 @@ static weir_err wait_for_room(wr_node *node, wr_publish_mode mode)
     return congested ? WEIR_ERR_CLOSED : WEIR_OK;
 }
 
-/* Count this thread as a reader of the links out. Returns which counter to give back. */
+/*
+ * Count this thread as a reader of the links out. Returns which counter to give back.
+ *
+ * Nearly always one thread does all of a node's publishing. The first that comes becomes the node's
+ * owner and has a counter of its own, in which a plain store does what takes an atomic
+ * read-modify-write elsewhere. What such a store lacks is the fence between it and the look at
+ * `out` (on entering) or at `waiters` (on leaving). The broker makes that up: it has every thread
+ * pass a fence (wr_thread_fence_others) between its own change of these and its look at owner_turn.
+ * So either it sees the owner's store, or the owner sees what it changed; only the compiler must
+ * keep the order, hence the signal fences. A thread that gets the mark of one that ended owns its
+ * nodes.
+ */
+static bool is_owner(wr_node *node)
+{
+    const char *owner = atomic_load_explicit(&node->owner, memory_order_relaxed);
+    if (owner == NULL && node->may_own) {
+        /* seq_cst, as the broker's look at it after its change of `out`: if that still finds NULL,
+         * we find the new links. */
+        return atomic_compare_exchange_strong(&node->owner, &owner, &own_mark);
+    }
+    return owner == &own_mark;
+}
+
+/* The owner goes in or out. Release: what it did before is done when the broker sees it out. */
+static void take_turn(wr_node *node)
+{
+    uint64_t turn = atomic_load_explicit(&node->owner_turn, memory_order_relaxed);
+    atomic_store_explicit(&node->owner_turn, turn + 1, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 static unsigned reader_enter(wr_node *node)
 {
+    if (is_owner(node)) {
+        take_turn(node);
+        return OWNER_SLOT;
+    }
     unsigned slot = atomic_load(&node->epoch) & 1u;
     atomic_fetch_add(&node->readers[slot], 1);
     return slot;
@@ -185,7 +223,10 @@ static unsigned reader_enter(wr_node *node)
 
 static void reader_leave(wr_node *node, unsigned slot)
 {
-    if (atomic_fetch_sub(&node->readers[slot], 1) == 1) {
+    if (slot == OWNER_SLOT) {
+        take_turn(node);
+        wr_node_signal(node);
+    } else if (atomic_fetch_sub(&node->readers[slot], 1) == 1) {
         wr_node_signal(node);
     }
 }
@@ -246,10 +287,26 @@ weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count)
     return result;
 }
 
+/* Until the owner is out, or was out since: another turn reads the new links. */
+static void wait_owner(wr_node *node)
+{
+    if (atomic_load(&node->owner) == NULL) {
+        return;
+    }
+    wait_begin(node);
+    wr_thread_fence_others();
+    uint64_t turn = atomic_load(&node->owner_turn);
+    while (turn % 2 != 0 && atomic_load(&node->owner_turn) == turn) {
+        wr_cond_wait(&node->changed, &node->lock);
+    }
+    wait_end(node);
+}
+
 /* Two passes: a reader may have read `epoch` before the first pass changed it and counted itself in
  * the other counter only after that pass. */
 void wr_node_wait_publishers(wr_node *node)
 {
+    wait_owner(node);
     for (int pass = 0; pass < 2; pass++) {
         unsigned slot = atomic_fetch_add(&node->epoch, 1) & 1u;
         wait_begin(node);

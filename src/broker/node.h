@@ -122,14 +122,18 @@ struct wr_node {
     atomic_bool sweep; /* a link in was closed: drop what it holds, even when not allowed to run */
 
     /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
-     * two counters, so that the broker can wait until nobody reads the old one. */
+     * two counters, so that the broker can wait until nobody reads the old one. The thread that
+     * publishes first counts by itself, without a read-modify-write: see reader_enter. */
     _Atomic(wr_fanout *) out;
     wr_fanout *spare_out; /* with as many places as `out` or more; under the broker's lock */
     _Atomic unsigned epoch;
     _Atomic uint32_t readers[2];
+    bool may_own;                /* set once: the system has what the owner's counting needs */
+    _Atomic(const char *) owner; /* set once: the thread's own_mark; NULL: nobody published yet */
+    _Atomic uint64_t owner_turn; /* odd: it reads the links now; written by the owner */
 
     wr_mutex lock;   /* guards nothing but the waiting on `changed` */
-    wr_cond changed; /* congested, closing, state, absent or readers changed */
+    wr_cond changed; /* congested, closing, state, absent, readers or owner_turn changed */
 };
 
 /* `blocking`: the consumer gets a thread of its own, else `pool` runs it. The name is copied. The

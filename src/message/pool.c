@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "base/prefetch.h"
-#include "base/thread_local.h"
 #include "platform/thread.h"
 
 /* Classes: multiples of 64 up to 512, then powers of two. Pages of a block that no message touches

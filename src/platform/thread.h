@@ -61,8 +61,22 @@ typedef struct wr_once {
     }
 WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
 
+/* A thread-local variable that is looked at for every message: where the system allows it, that is
+ * one instruction and no call. It has little room for them, so only pointers and flags. */
+#define WR_THREAD_LOCAL_SMALL WR_OS_THREAD_LOCAL_SMALL
+
 /* Let a moment pass: between two looks at something that another thread is about to change. */
 WR_SHARED void wr_thread_relax(void);
+/*
+ * A fence in every other thread of the process at once, as if each had run a full one somewhere
+ * between the call and the return: for two sides that write and then look at what the other wrote,
+ * where one comes by a million times a second and the other hardly ever. The first then needs only
+ * to keep the compiler from changing the order (atomic_signal_fence). Costs microseconds.
+ * Only where wr_thread_can_fence_others says true.
+ */
+WR_SHARED bool wr_thread_can_fence_others(void);
+WR_SHARED void wr_thread_fence_others(void);
+
 /* How many threads can run at once on this machine, for this process; at least 1. */
 WR_SHARED unsigned wr_thread_cores(void);
 

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 
 #include "base/log.h"
-#include "base/thread_local.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */

@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#endif
 
 #include "platform/clock.h"
 
@@ -203,6 +207,42 @@ void wr_thread_on_exit(void (*run)(void *arg), void *arg)
     wr_once_run(&exit_key_made, make_exit_key);
     own_exit_call = (exit_call){run, arg};
     must(pthread_setspecific(exit_key, &own_exit_call));
+}
+
+static bool can_fence_others;
+static wr_once fence_made = WR_ONCE_INIT;
+
+#ifdef __linux__
+static int membarrier(int command)
+{
+    return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
+static void make_fence(void)
+{
+    can_fence_others = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
+
+void wr_thread_fence_others(void)
+{
+    must(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)); /* it was registered */
+}
+#else
+static void make_fence(void)
+{
+    can_fence_others = false;
+}
+
+void wr_thread_fence_others(void)
+{
+    abort();
+}
+#endif
+
+bool wr_thread_can_fence_others(void)
+{
+    wr_once_run(&fence_made, make_fence);
+    return can_fence_others;
 }
 
 void wr_thread_relax(void)
