@@ -206,6 +206,11 @@ static weir_err fork_and_watch(wr_process *process, const wr_child_plan *plan, s
     }
     close_fd(&fds->failure_write);
     process->exit_fd = pidfd_open(process->pid, 0);
+    if (process->exit_fd < 0 && errno == ESRCH) {
+        /* It has ended, and the system has collected it, as for a program that ignores SIGCHLD. The
+         * pipe's end, too, shows that as readable. */
+        process->exit_fd = fcntl(fds->failure_read, F_DUPFD_CLOEXEC, STDIO_COUNT);
+    }
     if (process->exit_fd < 0) {
         return wr_os_error_set(error, errno, "cannot watch the process of '%s'", plan->path);
     }
