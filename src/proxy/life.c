@@ -53,7 +53,8 @@ static uint64_t served_ns(const wr_proxy *proxy, uint64_t now)
     return proxy->running_since_ns == 0 ? 0 : now - proxy->running_since_ns;
 }
 
-/* What comes after the end of a process that nobody asked to end for good. */
+/* What comes after the end of a process that nobody asked to end for good. The state changes before
+ * the log says so: who reads that may send an order at once. */
 static void decide(wr_proxy *proxy, const ending *end)
 {
     wr_restart_end facts = {.now_ns = wr_clock_ns(), .failure = end->failure};
@@ -62,19 +63,19 @@ static void decide(wr_proxy *proxy, const ending *end)
     wr_random_fill(&facts.random, sizeof(facts.random));
     switch (wr_restart_decide(&proxy->restart, &facts, &delay_ms)) {
     case WR_RESTART_AGAIN:
-        log_restart(proxy, end, delay_ms);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_DIED);
         wr_timer_set(proxy->timer, delay_ms);
+        log_restart(proxy, end, delay_ms);
         break;
     case WR_RESTART_DONE:
-        wr_log(proxy->node->name, WEIR_LOG_INFO, "%s; it is not started again", end->how);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_DONE);
         wr_timer_clear(proxy->timer);
+        wr_log(proxy->node->name, WEIR_LOG_INFO, "%s; it is not started again", end->how);
         break;
     case WR_RESTART_FAILED:
-        log_failed(proxy, end);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_DIED_TOO_OFTEN);
         wr_timer_clear(proxy->timer);
+        log_failed(proxy, end);
         break;
     }
 }

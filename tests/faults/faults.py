@@ -11,7 +11,7 @@ import unittest
 
 import stand
 
-SCENARIOS = ("load", "kills", "gateway", "files")
+SCENARIOS = ("load", "kills", "hangs", "gateway", "files")
 
 
 def read_options():
