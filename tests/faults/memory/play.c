@@ -240,8 +240,9 @@ static bool all_arrived(const bool *accepted)
     return true;
 }
 
-/* Until every accepted message arrived, or was dropped and counted, which the log says (as the
- * publisher was told of its own). Who waits here for ever is ended by the test's alarm. */
+/* Until every accepted message arrived, or was dropped and counted, which the log says a moment
+ * later (as the publisher was told of its own). Who waits here for ever is ended by the test's
+ * alarm. */
 static void await(weir_gateway *gateway, const bool *accepted, play_result *result)
 {
     const struct timespec time = {0, LOOK_NS};
@@ -251,8 +252,8 @@ static void await(weir_gateway *gateway, const bool *accepted, play_result *resu
     }
     while (!all_arrived(accepted)) {
         totals all = look(gateway);
-        if (all.failed || all.dropped > refused) {
-            (void)went_well(result, WEIR_ERR_MEMORY, "a module failed without a word");
+        if ((all.failed || all.dropped > refused) && result->problems > 0) {
+            (void)went_well(result, WEIR_ERR_MEMORY, "");
             return;
         }
         (void)nanosleep(&time, NULL);
