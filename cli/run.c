@@ -262,8 +262,7 @@ static int run(int argc, char **argv)
         return status;
     }
     weir_log_set_level(args.log_level);
-    /* The loop lives until the process ends: a signal may come as late as that. */
-    uv_loop_t *loop = uv_default_loop();
+    uv_loop_t *loop = uv_default_loop(); /* lives until the process ends */
     if (loop == NULL) {
         (void)fprintf(stderr, "weir: %s\n", weir_err_text(WEIR_ERR_MEMORY));
         return CLI_FAILURE;
