@@ -65,6 +65,8 @@ WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
  * one instruction and no call. It has little room for them, so only pointers and flags. */
 #define WR_THREAD_LOCAL_SMALL WR_OS_THREAD_LOCAL_SMALL
 
+/* Let another thread that waits for this core have it, whatever it then does with it. */
+WR_SHARED void wr_thread_yield(void);
 /* Let a moment pass: between two looks at something that another thread is about to change. */
 WR_SHARED void wr_thread_relax(void);
 /*

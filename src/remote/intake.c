@@ -144,6 +144,17 @@ static size_t release(wr_intake *intake, size_t count)
     return bytes;
 }
 
+/* A lone message was answered: what else comes soon would be in the batch. */
+static void give_way(weir_remote *remote)
+{
+    wr_give_way *way = &remote->intake.give_way;
+    if (wr_transmit_holds(&remote->transmit) && wr_give_way_begin(way)) {
+        uint64_t begun_ns = wr_clock_ns();
+        wr_thread_yield();
+        wr_give_way_end(way, wr_clock_ns() - begun_ns);
+    }
+}
+
 static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
@@ -158,8 +169,11 @@ static void deliver(weir_remote *remote)
     uint64_t begun_ns = wr_clock_ns();
     wr_transmit_enter(&remote->transmit);
     wr_module_receive(remote->api, remote->self, intake->batch + intake->first, count);
-    wr_transmit_leave(&remote->transmit);
     adapt_portion(intake, wr_clock_ns() - begun_ns);
+    if (intake->count == 1) {
+        give_way(remote);
+    }
+    wr_transmit_leave(&remote->transmit);
     wr_session_processed(remote, count, release(intake, count));
 }
 

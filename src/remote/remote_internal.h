@@ -5,6 +5,7 @@
  *   session.c   the control channel: create, start, destroy, reply
  *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
+ *   give_way.c  who waits for the core goes first (give_way.h)
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
  */
@@ -25,6 +26,7 @@
 #include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
+#include "remote/give_way.h"
 #include "remote/transmit.h"
 #include "weir/remote.h"
 
@@ -96,6 +98,7 @@ typedef struct wr_intake {
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
+    wr_give_way give_way;
 } wr_intake;
 
 struct weir_remote {

@@ -237,6 +237,14 @@ void wr_transmit_leave(wr_transmit *tx)
     inside = NULL;
 }
 
+bool wr_transmit_holds(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    bool holds = tx->channel != NULL && !tx->blocked && wr_channel_unsent(tx->channel) > 0;
+    wr_mutex_unlock(&tx->mutex);
+    return holds;
+}
+
 /* Without a channel nothing moves. */
 static void settle(wr_transmit *tx)
 {

@@ -245,6 +245,11 @@ bool wr_thread_can_fence_others(void)
     return can_fence_others;
 }
 
+void wr_thread_yield(void)
+{
+    (void)sched_yield(); /* cannot fail */
+}
+
 void wr_thread_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
