@@ -128,8 +128,8 @@ static void count_time(tally *counts, uint64_t sent_ns)
     while (power < 63 && took >> (power + 1) != 0) {
         power++;
     }
-    uint64_t part = power < 3 ? 0 : (took >> (power - 3)) & 7u;
-    atomic_fetch_add(&counts->times[8 * power + part], 1);
+    uint64_t part = power < 5 ? 0 : (took >> (power - 5)) % TALLY_PARTS;
+    atomic_fetch_add(&counts->times[TALLY_PARTS * power + part], 1);
 }
 
 /* Not below `next`: a number that was never seen. */

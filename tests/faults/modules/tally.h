@@ -17,7 +17,8 @@
 
 #include "weir/module.h"
 
-#define TALLY_BUCKETS 512u
+#define TALLY_PARTS 32u /* of each power of two */
+#define TALLY_BUCKETS (64u * TALLY_PARTS)
 
 typedef struct tally {
     /* Written by the test. */
@@ -45,8 +46,8 @@ typedef struct tally {
     _Atomic uint64_t pid;
     _Atomic uint64_t first_ns; /* when this life's first message came; 0: not yet */
 
-    /* Times from publishing to arrival, of messages that were not repeated. Bucket 8 * k + r counts
-     * those of (8 + r) / 8 * 2^k ns and more. */
+    /* Times from publishing to arrival, of messages that were not repeated. Bucket
+     * 32 * k + r counts those of (1 + r / 32) * 2^k ns and more, and less than the next one's. */
     _Atomic uint64_t times[TALLY_BUCKETS];
 } tally;
 
