@@ -5,7 +5,7 @@ import mmap
 import os
 import struct
 
-FIELDS = ("limit", "delay_us", "published", "next", "received", "repeated", "marked", "unmarked",
+FIELDS = ("limit", "delay_us", "moderate", "published", "next", "received", "repeated", "marked", "unmarked",
           "gaps", "lost", "gap_at", "mixed_up", "damaged", "refused", "lives", "pid", "first_ns")
 PARTS = 32
 BUCKETS = 64 * PARTS

@@ -24,6 +24,7 @@ typedef struct tally {
     /* Written by the test. */
     _Atomic uint64_t limit;    /* the source stops before this number */
     _Atomic uint64_t delay_us; /* so long a batch takes in the module */
+    _Atomic uint64_t moderate; /* not 0: no message is over 20 KB. All modules of a chain agree */
 
     /* Written by a source. */
     _Atomic uint64_t published; /* the next number */
@@ -63,7 +64,7 @@ void tally_close(tally *counts);
 uint64_t tally_now_ns(void);
 
 /* A number's message. Errors: as weir_message_reserve. */
-weir_err tally_make_message(uint64_t number, weir_message **out);
+weir_err tally_make_message(const tally *counts, uint64_t number, weir_message **out);
 /* Count a message that came. */
 void tally_take(tally *counts, tally_order *order, const weir_message *msg);
 /* Take the time that the test asks for. */
