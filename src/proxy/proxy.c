@@ -125,8 +125,9 @@ static void finish_stop(wr_proxy *proxy)
     uint64_t lost = wr_proxy_unacknowledged(proxy);
     if (lost > 0) {
         wr_log(proxy->node->name, WEIR_LOG_WARN,
-               "%llu messages were sent and not acknowledged: whether they arrived is not known",
-               (unsigned long long)lost);
+               "%llu %s sent and not acknowledged: whether %s arrived is not known",
+               (unsigned long long)lost, wr_text_plural(lost, "message was", "messages were"),
+               wr_text_plural(lost, "it", "they"));
     }
     close_times(proxy);
     wr_folder_watch_close(proxy->folder_watch);

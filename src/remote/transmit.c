@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
@@ -156,8 +157,8 @@ void wr_transmit_drain(wr_transmit *tx)
     wr_mutex_unlock(&tx->mutex);
     if (dropped > 0) {
         wr_log(tx->name, WEIR_LOG_WARN,
-               "%" PRIu64 " queued messages are over this gateway's limit and are dropped",
-               dropped);
+               "%" PRIu64 " queued %s over this gateway's limit and dropped", dropped,
+               wr_text_plural(dropped, "message is", "messages are"));
     }
 }
 
