@@ -157,7 +157,9 @@ class Reports(CrashTest):
         self.assertEqual(report["module"], "victim")
         self.assertEqual(report["how"], "signal 11 (Segmentation fault)")
         self.assertEqual((report["signal"], report["pid"], report["restarts"]), (11, pid, 0))
-        self.assertTrue(any("about to crash" in line for line in report["lines"]))
+        lines = report["lines"]
+        self.assertTrue(any(line.endswith(" warn  [victim] about to crash") for line in lines), lines)
+        self.assertFalse(any(report["control.id"] in line for line in lines), lines)
         if not is_sanitized():
             self.assertTrue(any("libcrash.so" in line for line in report["lines"]))
         self.assert_messages(folder, report, BEFORE)
