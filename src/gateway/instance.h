@@ -41,6 +41,7 @@ typedef struct wr_instance {
     char *crash_folder;
     char *replay_module;
     char *logger_module;
+    char *sandbox_text;    /* "sandbox", for a replay; NULL: none */
     wr_run_folder *folder; /* for the sockets of a process in a sandbox; NULL: the gateway's */
     wr_sandbox *sandbox;   /* NULL: none */
     char *users_env;       /* the gateway's user, whom a process of another user must allow */
