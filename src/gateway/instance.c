@@ -183,6 +183,13 @@ weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t dea
     return WEIR_OK;
 }
 
+void wr_instance_join(wr_instance *instance)
+{
+    if (instance->proxy != NULL) {
+        wr_proxy_join(instance->proxy);
+    }
+}
+
 void wr_instance_destroy(wr_instance *instance)
 {
     if (instance == NULL) {
