@@ -211,6 +211,38 @@ static void overflow_grows_while_it_is_wrapped(void **state)
     finish(f);
 }
 
+static void overflow_gives_its_memory_back_when_it_is_empty(void **state)
+{
+    (void)state;
+    fixture *f = begin(4, WR_WHEN_FULL_BLOCK);
+    for (unsigned round = 0; round < 3; round++) {
+        put_many(f, 4 + 8 * WR_OVERFLOW_KEPT);
+        assert_true(f->box.overflow_capacity >= 8 * WR_OVERFLOW_KEPT);
+        while (f->expected < f->next - 1) {
+            (void)take(f, 1);
+        }
+        assert_true(f->box.overflow_capacity >= 8 * WR_OVERFLOW_KEPT);
+        (void)take(f, 1);
+        assert_true(f->box.overflow_capacity <= WR_OVERFLOW_KEPT);
+        check_books(f);
+    }
+    finish(f);
+}
+
+static void small_overflow_keeps_its_memory(void **state)
+{
+    (void)state;
+    fixture *f = begin(4, WR_WHEN_FULL_BLOCK);
+    put_many(f, 4 + WR_OVERFLOW_KEPT);
+    weir_message *const *kept = f->box.overflow;
+    (void)take_all(f);
+    put_many(f, 4 + WR_OVERFLOW_KEPT);
+    assert_ptr_equal(f->box.overflow, kept);
+    (void)take_all(f);
+    check_books(f);
+    finish(f);
+}
+
 static void overflow_waits_for_a_claimed_position_of_the_ring(void **state)
 {
     (void)state;
@@ -458,6 +490,8 @@ int main(void)
         cmocka_unit_test(block_keeps_everything_over_the_limit_in_order),
         cmocka_unit_test(overflow_is_emptied_before_the_ring_is_used_again),
         cmocka_unit_test(overflow_grows_while_it_is_wrapped),
+        cmocka_unit_test(overflow_gives_its_memory_back_when_it_is_empty),
+        cmocka_unit_test(small_overflow_keeps_its_memory),
         cmocka_unit_test(overflow_waits_for_a_claimed_position_of_the_ring),
         cmocka_unit_test(overflow_has_an_end),
         cmocka_unit_test(drop_oldest_keeps_the_newest_ones),

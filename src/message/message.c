@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "message/pool.h"
 #include "message/properties.h"
@@ -127,8 +128,9 @@ static weir_err check_header(const weir_message *msg, uint32_t *count, wr_error 
     }
     *count = wr_get_u32(image + COUNT_AT);
     if (*count > (msg->size - WEIR_MESSAGE_SIZE_MIN) / PROPERTY_SIZE_MIN) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %u: %u properties do not fit into the image", COUNT_AT, *count);
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %u: %u %s not fit into the image",
+                            COUNT_AT, *count,
+                            wr_text_plural(*count, "property does", "properties do"));
     }
     if (*count > WR_PROPERTIES_MAX) {
         return wr_error_set(error, WEIR_ERR_TOO_LARGE, "byte %u: %u properties, over the limit %u",
@@ -142,13 +144,14 @@ static weir_err check_content(weir_message *msg, size_t at, wr_error *error)
     uint32_t stated = wr_get_u32(msg->image + at);
     uint32_t there = msg->size - (uint32_t)at - CONTENT_SIZE_BYTES;
     if (stated > there) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, but %u are left", at, stated, there);
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %zu: content of %u %s, but %u %s left",
+                            at, stated, wr_text_plural(stated, "byte", "bytes"), there,
+                            wr_text_plural(there, "is", "are"));
     }
     if (stated < there) {
         return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, and %u bytes too many after it", at,
-                            stated, there - stated);
+                            "byte %zu: content of %u %s, and %u too many after it", at, stated,
+                            wr_text_plural(stated, "byte", "bytes"), there - stated);
     }
     msg->content_at = (uint32_t)at + CONTENT_SIZE_BYTES;
     msg->content_size = stated;
@@ -169,7 +172,8 @@ weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
     wr_properties list;
     err = wr_properties_init(&list, count);
     if (err != WEIR_OK) {
-        return wr_error_set(error, err, "no memory for %u properties", count);
+        return wr_error_set(error, err, "no memory for %u %s", count,
+                            wr_text_plural(count, "property", "properties"));
     }
     size_t at = PROPERTIES_AT;
     err = take_properties(msg, count, &at, &list, error);

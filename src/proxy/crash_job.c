@@ -94,6 +94,9 @@ static void keep_settings(crash_job *job, const wr_crash_settings *from)
         .reports_max = from->reports_max,
         .library = keep(job, from->library),
         .args = keep(job, from->args),
+        .heartbeat = from->heartbeat,
+        .sandbox = keep(job, from->sandbox),
+        .other_user = from->other_user,
         .replay_module = keep(job, from->replay_module),
         .logger_module = keep(job, from->logger_module),
     };

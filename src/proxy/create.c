@@ -162,8 +162,9 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-                     (unsigned long long)(extension->position.first - proxy->received));
+        uint64_t lost = extension->position.first - proxy->received;
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu %s lost on the way from the remote module",
+                     (unsigned long long)lost, wr_text_plural(lost, "message is", "messages are"));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -190,8 +191,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
-                     (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu %s sent again", (unsigned long long)again,
+                     wr_text_plural(again, "message is", "messages are"));
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;

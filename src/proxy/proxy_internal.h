@@ -123,9 +123,10 @@ struct wr_proxy {
     wr_task control_task; /* go on reading control messages */
     wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
-    /* stop waits for `stopped`: under stop_lock. */
+    /* stop waits for `let_go`, join for `stopped`: under stop_lock. */
     wr_mutex stop_lock;
     wr_cond stop_done;
+    bool let_go; /* stopping, and nobody is connected any more */
     bool stopped;
 };
 
