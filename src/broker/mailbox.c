@@ -252,20 +252,33 @@ static weir_err put_or_overflow(wr_mailbox *box, wr_mailbox_cell *cells, weir_me
     return err;
 }
 
+/* Take the oldest message, for a newer one. False: nobody can, its position is claimed and not
+ * filled yet. `*oldest` stays NULL where the consumer was faster, and there is room. */
+static bool take_oldest(wr_mailbox *box, weir_message **oldest)
+{
+    wr_mutex_lock(&box->lock);
+    bool possible = ring_take(box, oldest, 1) > 0;
+    if (!possible) {
+        /* Under the lock nobody else takes: the head stands still. */
+        uint64_t claimed = atomic_load(&box->tail) - atomic_load(&box->head);
+        possible = claimed < box->config.limit;
+    }
+    wr_mutex_unlock(&box->lock);
+    return possible;
+}
+
 static void put_or_drop_oldest(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg)
 {
     int64_t left = 0;
     while (!ring_put(box, cells, msg, &left)) {
         weir_message *oldest = NULL;
-        wr_mutex_lock(&box->lock);
-        size_t taken = ring_take(box, &oldest, 1);
-        wr_mutex_unlock(&box->lock);
-        if (taken == 0) {
-            /* The oldest position is claimed and not filled yet; waiting for it would be a lock. */
-            drop_unqueued(box, msg);
+        if (!take_oldest(box, &oldest)) {
+            drop_unqueued(box, msg); /* waiting for who fills it would be a lock */
             return;
         }
-        drop(box, oldest);
+        if (oldest != NULL) {
+            drop(box, oldest);
+        }
     }
 }
 

@@ -59,6 +59,7 @@ void wr_intake_close(weir_remote *remote)
         wr_listener_close(intake->listener);
         intake->listener = NULL;
     }
+    intake->knocks = 0;
 }
 
 static bool has_room(const wr_intake *intake)
@@ -244,29 +245,40 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
-/* The present connection may have ended without our having read its end. */
-static bool has_live_peer(weir_remote *remote)
+/*
+ * Somebody knocks, and the present connection may have ended without our having read its end. It is
+ * read up to there first, by the steps that come, for between them heartbeats are answered; who
+ * knocks waits in the listener's queue. True: not yet.
+ */
+static bool must_wait(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     if (intake->channel == NULL) {
         return false;
     }
-    wr_transmit_drain(&remote->transmit);
-    wr_intake_work(remote);
-    wr_intake_drain(remote);
-    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
-        disconnect(remote); /* it has nothing to say, and a newer one may */
+    if (intake->knocks == 0) {
+        intake->pending = true;
+        wr_transmit_drain(&remote->transmit);
     }
-    return intake->channel != NULL;
+    bool read = intake->knocks > 0 && !wr_intake_has_work(remote);
+    return !read && intake->knocks++ < WR_INTAKE_DRAIN_BATCHES;
 }
 
 void wr_intake_accept(weir_remote *remote)
 {
-    wr_stream *stream = wr_remote_accept(remote, remote->intake.listener);
+    wr_intake *intake = &remote->intake;
+    if (must_wait(remote)) {
+        return;
+    }
+    intake->knocks = 0;
+    wr_stream *stream = wr_remote_accept(remote, intake->listener);
     if (stream == NULL) {
         return;
     }
-    if (has_live_peer(remote)) {
+    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
+        disconnect(remote); /* it has nothing to say, and a newer one may */
+    }
+    if (intake->channel != NULL) {
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "a second connection to the message channel is turned away");
         wr_stream_close(stream);

@@ -37,8 +37,9 @@
  * twice as many each time that it does not: between two calls heartbeats are answered. */
 #define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
-/* When the gateway ends the module, what it sent before is delivered first: this many batches, so
- * that a peer which never stops sending cannot put the end off. */
+/* When the gateway ends the module, or somebody else wants to connect, what was sent before is
+ * delivered first: this many batches, so that a peer which never stops sending cannot put that off.
+ */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
@@ -94,6 +95,7 @@ typedef struct wr_intake {
     size_t first;                             /* of these: those before it are delivered */
     size_t count;                             /* with those */
     size_t bytes;
+    unsigned knocks;          /* steps for which somebody else has waited to be accepted */
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t known_end;       /* those below it were processed before: they are passed over */
