@@ -158,6 +158,15 @@ static void fill(weir_message *msg, const wr_properties *list, uint32_t count, s
     msg->content_size = (uint32_t)content_size;
 }
 
+/* Of a bulk message it is in the thread's place, if that has room. */
+static weir_err new_image(size_t size, size_t head_size, void **image, weir_message **out)
+{
+    if (size - head_size >= WR_MESSAGE_BULK_MIN && wr_view_in_place(size, head_size, image, out)) {
+        return WEIR_OK;
+    }
+    return wr_message_image_new(size, image, out);
+}
+
 static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
 {
     const char *repeated = NULL;
@@ -172,18 +181,17 @@ static weir_err build(wr_properties *list, size_t content_size, void **content, 
         return err;
     }
     void *image = NULL;
-    if (content_size >= WR_MESSAGE_BULK_MIN &&
-        wr_view_in_place(size, size - content_size, &image, out)) {
-        fill(*out, list, count, content_size);
-        memcpy(image, (*out)->image, size - content_size);
-    } else {
-        err = wr_message_image_new(size, &image, out);
-        if (err != WEIR_OK) {
-            return err;
-        }
-        fill(*out, list, count, content_size);
+    weir_message *msg = NULL;
+    err = new_image(size, size - content_size, &image, &msg);
+    if (err != WEIR_OK) {
+        return err;
     }
-    *content = (unsigned char *)image + (*out)->content_at;
+    fill(msg, list, count, content_size);
+    if (msg->view) {
+        memcpy(image, msg->image, msg->content_at);
+    }
+    *content = (unsigned char *)image + msg->content_at;
+    *out = msg;
     return WEIR_OK;
 }
 
