@@ -41,8 +41,23 @@ weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
     return WEIR_OK;
 }
 
+/* Whole and without properties, as most small messages are: a look at it says so. */
+static bool is_plain(const unsigned char *image, uint32_t size)
+{
+    return size >= WEIR_MESSAGE_SIZE_MIN && image[0] == WR_IMAGE_MAGIC_0 &&
+           image[1] == WR_IMAGE_MAGIC_1 && wr_get_u32(image + WR_IMAGE_TOTAL_AT) == size &&
+           wr_get_u32(image + WR_IMAGE_COUNT_AT) == 0 &&
+           wr_get_u32(image + WR_IMAGE_PROPERTIES_AT) == size - WEIR_MESSAGE_SIZE_MIN;
+}
+
 weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
 {
+    if (is_plain(msg->image, msg->size)) {
+        msg->property_count = 0;
+        msg->content_at = WEIR_MESSAGE_SIZE_MIN;
+        msg->content_size = msg->size - WEIR_MESSAGE_SIZE_MIN;
+        return WEIR_OK;
+    }
     wr_image image = {.bytes = msg->image, .size = msg->size, .there = msg->size};
     weir_err err = wr_image_check(&image, error);
     if (err != WEIR_OK) {

@@ -46,7 +46,8 @@ typedef struct wr_message_origin wr_message_origin;
 struct wr_message_origin {
     const void *image; /* readable until release */
     size_t size;
-    /* Called once, with no lock held, by the thread that gives the last reference back. */
+    /* Called once, with no lock held, by the thread that gives the last reference back. `origin` is
+     * gone when it returns. */
     void (*release)(const wr_message_origin *origin);
     void *owner; /* the rest is for release */
     uint64_t tag;
