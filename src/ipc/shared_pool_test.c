@@ -10,9 +10,12 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "ipc/shared_pool.h"
 #include "message/message.h"
@@ -33,6 +36,22 @@ typedef struct block {
     size_t size;
     unsigned char filled_with;
 } block;
+
+/* Stands in for fallocate (tests/CMakeLists.txt): so often may it be called before the system has
+ * no more memory. */
+static unsigned fallocate_calls = UINT_MAX;
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    if (fallocate_calls == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    fallocate_calls -= fallocate_calls < UINT_MAX;
+    return __real_fallocate(fd, mode, offset, size);
+}
 
 static wr_shared_pool *make(void)
 {
@@ -248,6 +267,34 @@ static void one_block_takes_at_most_a_quarter(void **state)
     assert_non_null(largest);
     wr_shared_pool_put(pool, largest, BLOCK_MAX);
     wr_shared_pool_unref(pool);
+}
+
+static void without_more_memory_the_pool_stays_as_it_is(void **state)
+{
+    (void)state;
+    wr_shared_pool *pool = make();
+    fallocate_calls = 1;
+    void *first = wr_shared_pool_get(pool, BLOCK_MAX);
+    assert_non_null(first); /* with this all that was secured is used */
+    assert_null(wr_shared_pool_get(pool, 1));
+    fallocate_calls = UINT_MAX;
+    assert_null(wr_shared_pool_get(pool, 1));
+    wr_shared_pool_put(pool, first, BLOCK_MAX);
+    assert_ptr_equal(wr_shared_pool_get(pool, BLOCK_MAX), first);
+    wr_shared_pool_put(pool, first, BLOCK_MAX);
+    wr_shared_pool_unref(pool);
+}
+
+static void without_memory_for_the_marks_there_is_no_pool(void **state)
+{
+    (void)state;
+    wr_shared_pool *pool = NULL;
+    wr_error error;
+    fallocate_calls = 0;
+    assert_int_equal(wr_shared_pool_create(POOL_SIZE, &pool, &error), WEIR_ERR_MEMORY);
+    fallocate_calls = UINT_MAX;
+    assert_non_null(strstr(error.text, "return marks"));
+    assert_null(pool);
 }
 
 static void sizes_that_are_no_pool_are_refused(void **state)
@@ -536,6 +583,8 @@ int main(void)
         cmocka_unit_test(every_block_is_at_the_lowest_address_that_fits),
         cmocka_unit_test(full_pool_has_no_block_until_one_comes_back),
         cmocka_unit_test(one_block_takes_at_most_a_quarter),
+        cmocka_unit_test(without_more_memory_the_pool_stays_as_it_is),
+        cmocka_unit_test(without_memory_for_the_marks_there_is_no_pool),
         cmocka_unit_test(sizes_that_are_no_pool_are_refused),
         cmocka_unit_test(only_bytes_of_the_pool_have_an_offset),
         cmocka_unit_test(the_peer_finds_a_block_by_its_offset_and_size),
