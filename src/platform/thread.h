@@ -51,7 +51,9 @@ WR_SHARED void wr_thread_detach(wr_thread *thread);
  * system has that. It must not hold what those wait for. */
 WR_SHARED void wr_thread_stand_back(void);
 /* Call `run(arg)` on this thread when it ends; not when the program ends. A thread has one such
- * call: a second one replaces the first. */
+ * call for each `run`, where a second one replaces the first, and at most WR_THREAD_EXIT_CALLS_MAX;
+ * the last one comes first. */
+#define WR_THREAD_EXIT_CALLS_MAX 4u
 WR_SHARED void wr_thread_on_exit(void (*run)(void *arg), void *arg);
 
 /* Run something once in the life of the program, whoever comes first; the others wait for it. */
