@@ -71,20 +71,18 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
 /* Give the channel what waits in the window. Under tx_lock. */
 static void pump(wr_proxy *proxy)
 {
-    weir_message *msg;
+    size_t size;
     while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           (msg = wr_window_peek(&proxy->window)) != NULL) {
-        if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, image_size(msg));
+           wr_window_peek(&proxy->window, &size) != NULL) {
+        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
+            note_too_large(proxy, size);
             wr_window_drop(&proxy->window);
             continue;
         }
-        weir_err err = wr_channel_send(proxy->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&proxy->window);
-        } else if (err == WEIR_ERR_WOULD_BLOCK) {
+        weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
             wait_for_socket(proxy);
-        } else {
+        } else if (err != WEIR_OK) {
             return; /* the flush that follows says it again */
         }
     }
