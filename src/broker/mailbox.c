@@ -341,6 +341,24 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count)
     atomic_fetch_add(&box->dropped_closed, count);
 }
 
+bool wr_mailbox_is_settled(const wr_mailbox *box)
+{
+    /* Acquire: what was delivered before is behind the consumer. */
+    uint64_t left = atomic_load_explicit(&box->delivered, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_closed, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_full, memory_order_relaxed);
+    uint64_t came = atomic_load_explicit(&box->tail, memory_order_relaxed) +
+                    atomic_load_explicit(&box->overflow_entered, memory_order_relaxed) +
+                    atomic_load_explicit(&box->refused, memory_order_relaxed);
+    return came == left;
+}
+
+void wr_mailbox_count_passed(wr_mailbox *box)
+{
+    uint64_t passed = atomic_load_explicit(&box->passed, memory_order_relaxed);
+    atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
+}
+
 size_t wr_mailbox_purge(wr_mailbox *box)
 {
     weir_message *batch[64];
@@ -404,6 +422,9 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
         atomic_load(&box->tail) + atomic_load(&box->overflow_entered) + atomic_load(&box->refused);
     counts.queued =
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
+    uint64_t passed = atomic_load(&box->passed);
+    counts.accepted += passed;
+    counts.delivered += passed;
     return counts;
 }
 

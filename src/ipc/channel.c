@@ -73,6 +73,11 @@ weir_err wr_channel_send(wr_channel *channel, weir_message *msg)
     return err;
 }
 
+weir_err wr_channel_send_copy(wr_channel *channel, const void *image, size_t size)
+{
+    return wr_sp_send(channel->sp, image, size, NULL, NULL);
+}
+
 size_t wr_channel_unsent(const wr_channel *channel)
 {
     return wr_sp_unsent(channel->sp);

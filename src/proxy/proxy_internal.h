@@ -63,6 +63,7 @@ struct wr_proxy {
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
+    uint64_t passed;     /* messages that did not go by the mailbox */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
     /* The loop only. */

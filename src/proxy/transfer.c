@@ -23,6 +23,8 @@
 #define GATHER_NS 50000u
 #define ALARM_NS 100000u
 #define ALARM_BUSY_NS 500000u
+/* Of messages that do not go by the mailbox, the clock is read after so many. */
+#define PASSED_PER_LOOK 64u
 
 static const char it_closed[] = "it closed the message channel";
 
@@ -71,20 +73,18 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
 /* Give the channel what waits in the window. Under tx_lock. */
 static void pump(wr_proxy *proxy)
 {
-    weir_message *msg;
+    size_t size;
     while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           (msg = wr_window_peek(&proxy->window)) != NULL) {
-        if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, image_size(msg));
+           wr_window_peek(&proxy->window, &size) != NULL) {
+        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
+            note_too_large(proxy, size);
             wr_window_drop(&proxy->window);
             continue;
         }
-        weir_err err = wr_channel_send(proxy->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&proxy->window);
-        } else if (err == WEIR_ERR_WOULD_BLOCK) {
+        weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
             wait_for_socket(proxy);
-        } else {
+        } else if (err != WEIR_OK) {
             return; /* the flush that follows says it again */
         }
     }
@@ -175,6 +175,61 @@ static void drained(void *self, size_t count)
         }
     }
     wr_mutex_unlock(&proxy->tx_lock);
+}
+
+/* May this message go into the window now? Under tx_lock. */
+static bool may_pass(wr_proxy *proxy, const weir_message *msg)
+{
+    size_t size = image_size(msg);
+    return proxy->channel != NULL && !proxy->tx_waits && size <= WR_WINDOW_COPY_MAX &&
+           size <= proxy->peer_limit && wr_window_waiting(&proxy->window) == 0 &&
+           !wr_window_full(&proxy->window);
+}
+
+/* The while is over: write what is gathered. Under tx_lock. */
+static bool flush_in_time(wr_proxy *proxy)
+{
+    uint64_t now = wr_clock_ns();
+    if (now - proxy->flushed_ns < GATHER_NS) {
+        return false;
+    }
+    proxy->flushed_ns = now;
+    flush(proxy);
+    return true;
+}
+
+/*
+ * A message is in the channel, which had `before` bytes to write: write them, or see that they are
+ * written in time. The clock is asked for the first after a write, and now and then. Under tx_lock.
+ */
+static void see_to_passed(wr_proxy *proxy, size_t before)
+{
+    size_t unsent = wr_channel_unsent(proxy->channel);
+    if (unsent < before) {
+        proxy->flushed_ns = wr_clock_ns(); /* it was much, and the channel wrote */
+    } else if (unsent >= WR_SP_TX_BUFFER_SIZE) {
+        flush(proxy); /* the socket is full, and the loop is to know */
+    } else if (before == 0 || ++proxy->passed % PASSED_PER_LOOK == 0) {
+        (void)flush_in_time(proxy);
+    }
+    if (!proxy->alarm_set && wr_channel_unsent(proxy->channel) > 0) {
+        set_alarm(proxy, ALARM_NS);
+    }
+}
+
+/* For a message of a publisher in a hurry: no right to run, no mailbox, no reference. */
+static bool direct(void *self, weir_message *msg)
+{
+    wr_proxy *proxy = self;
+    wr_mutex_lock(&proxy->tx_lock);
+    bool passed = may_pass(proxy, msg);
+    if (passed) {
+        size_t before = wr_channel_unsent(proxy->channel);
+        passed = wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+        see_to_passed(proxy, before);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return passed;
 }
 
 void wr_proxy_on_alarm(void *arg, unsigned ready)
@@ -457,6 +512,7 @@ const wr_consumer wr_proxy_consumer = {
     .may_pause = true,
     .takes = true,
     .gather = gather,
+    .direct = direct,
 };
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)

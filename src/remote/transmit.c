@@ -111,11 +111,9 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
     }
 }
 
-/* The next message that may be given to the channel now; NULL: none. */
-static weir_message *next_to_send(const wr_transmit *tx)
+static bool may_send(const wr_transmit *tx)
 {
-    bool may_send = tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
-    return may_send ? wr_window_peek(&tx->window) : NULL;
+    return tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
 }
 
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
@@ -123,17 +121,14 @@ static weir_message *next_to_send(const wr_transmit *tx)
 static uint64_t send_queued(wr_transmit *tx)
 {
     uint64_t dropped = 0;
-    weir_message *msg;
-    while ((msg = next_to_send(tx)) != NULL) {
-        if (image_size(msg) > tx->limit) {
+    size_t size;
+    while (may_send(tx) && wr_window_peek(&tx->window, &size) != NULL) {
+        if (size > tx->limit) {
             dropped++;
             wr_window_drop(&tx->window);
             continue;
         }
-        weir_err err = wr_channel_send(tx->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&tx->window);
-        }
+        weir_err err = wr_window_send_next(&tx->window, tx->channel);
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
     }
@@ -319,13 +314,26 @@ static void flush_soon(wr_transmit *tx)
     wr_poller_wake(tx->poller);
 }
 
+/* WOULD_BLOCK: it has to wait. */
+static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
+{
+    if (!may_send(tx) || wr_window_waiting(&tx->window) > 0) {
+        return WEIR_ERR_WOULD_BLOCK;
+    }
+    weir_err err = wr_window_give(&tx->window, tx->channel, msg);
+    note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
+    return err;
+}
+
 static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
 {
-    weir_err err = wr_window_put(&tx->window, msg);
+    weir_err err = send_at_once(tx, msg);
+    if (err != WEIR_OK) {
+        err = wr_window_put(&tx->window, msg);
+    }
     if (err != WEIR_OK) {
         return err;
     }
-    (void)send_queued(tx); /* all that waits fits: it was measured, and drain ran since connect */
     if (!is_inside(tx)) {
         flush_soon(tx);
     }
