@@ -148,6 +148,8 @@ static void read_control(wr_proxy *proxy)
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
+        proxy->waiting_logged = false;
+        proxy->refusal[0] = '\0';
         wr_proxy_begin_create(proxy);
     }
 }

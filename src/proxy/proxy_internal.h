@@ -38,6 +38,9 @@
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
 
+/* What fails again and again is logged when its reason changes: as far as these bytes of it do. */
+#define WR_REASON_SIZE 128u
+
 struct wr_proxy {
     /* Set once. */
     wr_proxy_options options;
@@ -78,14 +81,15 @@ struct wr_proxy {
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count;  /* names fresh message channels */
-    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
-    bool answered;          /* one was, by an old peer that may answer the others, too */
-    char *message_path;     /* of this create */
-    bool waiting_logged;    /* once for each time of waiting */
-    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
-    wr_log_limit log_limit; /* of wr_proxy_log */
-    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count; /* names fresh message channels */
+    unsigned unanswered;   /* creates sent on this connection and not answered, up to a limit */
+    bool answered;         /* one was, by an old peer that may answer the others, too */
+    char *message_path;    /* of this create */
+    bool waiting_logged;   /* once until somebody greets */
+    char refusal[WR_REASON_SIZE]; /* why somebody who is there cannot be connected to, as it was
+                                   * logged; "" until somebody greets */
+    wr_log_limit log_limit;       /* of wr_proxy_log */
+    char trouble[WR_REASON_SIZE]; /* why an attempt to attach failed, likewise until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;

@@ -413,7 +413,7 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->trouble_logged = false;
+    proxy->trouble[0] = '\0';
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);

@@ -36,6 +36,7 @@ static void disconnect(weir_remote *remote)
     wr_channel_destroy(intake->channel);
     intake->channel = NULL;
     intake->pending = false;
+    intake->turned_away = false;
 }
 
 static void drop_batch(wr_intake *intake)
@@ -279,9 +280,7 @@ void wr_intake_accept(weir_remote *remote)
         disconnect(remote); /* it has nothing to say, and a newer one may */
     }
     if (intake->channel != NULL) {
-        wr_remote_log(remote, WEIR_LOG_WARN,
-                      "a second connection to the message channel is turned away");
-        wr_stream_close(stream);
+        wr_remote_turn_away(remote, stream, "message", &intake->turned_away);
         return;
     }
     connect_channel(remote, stream);

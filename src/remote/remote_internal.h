@@ -71,6 +71,7 @@ typedef struct wr_session {
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
     bool pending;      /* there may be more to read */
+    bool turned_away;  /* somebody was, because of this connection: that is logged once */
     bool agreed;       /* this connection's create was taken: it may be told what is processed */
     bool start_came;   /* after it */
     bool extended;     /* the present or last gateway sent an extension block */
@@ -91,6 +92,7 @@ typedef struct wr_intake {
     wr_listener *listener;                    /* NULL: there is no module */
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
+    bool turned_away;                         /* somebody was, because of this channel */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
     size_t first;                             /* of these: those before it are delivered */
     size_t count;                             /* with those */
@@ -192,5 +194,8 @@ void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable
 /* The next connection that may talk to us; NULL: none. Whoever is of another user is turned away,
  * with a line in the log. */
 wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener);
+/* A second connection to a channel ("control") is closed; a gateway comes again each second, and
+ * one line in the log says so for as long as the present connection lasts (`*said`). */
+void wr_remote_turn_away(weir_remote *remote, wr_stream *stream, const char *channel, bool *said);
 
 #endif
