@@ -37,8 +37,8 @@ struct weir_message {
     uint32_t content_size;
     bool redelivered; /* set before the message is shared */
     bool view;
-    const unsigned char *bytes; /* the image: `image`, or where a view has it */
-    unsigned char image[];      /* of a view: the head, and then its wr_message_origin */
+    const unsigned char *bytes;        /* the image: `image`, or where a view has it */
+    _Alignas(8) unsigned char image[]; /* of a view: the head, and then its wr_message_origin */
 };
 
 /* Where the image of a view lies, and who must hear when it is no longer needed. */
