@@ -62,6 +62,10 @@ typedef struct wr_consumer {
      * are a batch; wr_node_run_gathered will then be called a moment later. Any thread, may not
      * block. */
     bool (*gather)(void *self);
+    /* A bulk message is being published that goes to this node alone: say with wr_message_place_set
+     * where this thread should build its next one. Any thread, several at a time, for each such
+     * message; may not block. NULL: nowhere else. */
+    void (*place)(void *self);
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */
