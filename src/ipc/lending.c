@@ -44,7 +44,7 @@ struct wr_lending {
     uint16_t free;   /* the one used last comes first: its mark may be in the cache */
     uint16_t unused; /* this one and those after it were never in use */
     unsigned since_look;
-    slot slots[WR_LENDING_SLOTS];
+    slot *slots; /* WR_LENDING_SLOTS; NULL: nothing was lent yet */
 };
 
 weir_err wr_lending_create(wr_lending **out)
@@ -70,6 +70,7 @@ void wr_lending_destroy(wr_lending *lending)
         weir_message_unref(lending->slots[i].msg);
     }
     wr_mutex_deinit(&lending->lock);
+    free(lending->slots);
     free(lending);
 }
 
@@ -196,6 +197,12 @@ static uint16_t take_free(wr_lending *lending)
     if (at != NONE) {
         lending->free = lending->slots[at].next;
         return at;
+    }
+    if (lending->slots == NULL) {
+        lending->slots = calloc(WR_LENDING_SLOTS, sizeof(slot));
+    }
+    if (lending->slots == NULL) {
+        return NONE;
     }
     return lending->unused < WR_LENDING_SLOTS ? lending->unused++ : NONE;
 }

@@ -40,7 +40,7 @@ void wr_lending_destroy(wr_lending *lending);
 /* The borrower's marks, WR_LENDING_SLOTS of them; they outlive the lending. Before this nothing
  * counts as returned. */
 void wr_lending_set_marks(wr_lending *lending, const _Atomic uint32_t *marks);
-/* Lend a message; takes a reference of its own. False: no slot is free. */
+/* Lend a message; takes a reference of its own. False: no slot is free, or no memory for them. */
 WEIR_MUST_CHECK bool wr_lending_lend(wr_lending *lending, weir_message *msg, wr_lent *out);
 /* It was not lent after all: the borrower will never hear of it. */
 void wr_lending_cancel(wr_lending *lending, const wr_lent *lent);

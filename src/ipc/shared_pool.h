@@ -71,8 +71,8 @@ typedef struct wr_peer_pool wr_peer_pool;
 
 /* Takes `memory`, as it came from the peer, also on failure. The caller owns one reference.
  * Errors: PROTOCOL (no size for a pool), MEMORY. */
-WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_pool_create(wr_shared_memory *memory,
-                                                       wr_peer_pool **out, wr_error *error);
+WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out,
+                                                       wr_error *error);
 WR_SHARED wr_peer_pool *wr_peer_pool_ref(wr_peer_pool *pool);
 WR_SHARED void wr_peer_pool_unref(wr_peer_pool *pool); /* NULL is allowed */
 WR_SHARED size_t wr_peer_pool_size(const wr_peer_pool *pool);

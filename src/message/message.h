@@ -48,7 +48,7 @@ struct wr_message_origin {
     size_t size;
     /* Called once, with no lock held, by the thread that gives the last reference back. */
     void (*release)(const wr_message_origin *origin);
-    void *owner;  /* the rest is for release */
+    void *owner; /* the rest is for release */
     uint64_t tag;
 };
 
@@ -65,10 +65,10 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_new(size_t size, void **imag
 WR_SHARED WEIR_MUST_CHECK weir_err wr_message_image_seal(weir_message *msg, wr_error *error);
 
 /*
- * A message whose image lies elsewhere. Its first `head_size` bytes must be the whole head; they are
- * copied and checked as weir_message_decode does, and are never looked at again. The content may
- * change under its readers, if somebody else can write it. The caller owns the one reference; on
- * failure the image is still the caller's, and release is not called. `error` may be NULL.
+ * A message whose image lies elsewhere. Its first `head_size` bytes must be the whole head; they
+ * are copied and checked as weir_message_decode does, and are never looked at again. The content
+ * may change under its readers, if somebody else can write it. The caller owns the one reference;
+ * on failure the image is still the caller's, and release is not called. `error` may be NULL.
  * Errors: PROTOCOL (as weir_message_decode; a head of another size), TOO_LARGE (a head over
  * WR_MESSAGE_VIEW_HEAD_MAX, an image over WEIR_MESSAGE_SIZE_MAX), MEMORY.
  */

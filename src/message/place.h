@@ -30,7 +30,8 @@ typedef struct wr_message_place_ops {
 /* To be embedded. */
 struct wr_message_place {
     const wr_message_place_ops *ops;
-    atomic_bool closed; /* never again does it have room: threads give it up. Relaxed: only a hint */
+    atomic_bool
+        closed; /* never again does it have room: threads give it up. Relaxed: only a hint */
 };
 
 /* This thread's place from now on, until its end or another call; NULL: none. Adds a reference. To

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a remote module and a gateway that has connected agree on: which features, whether the module
- * goes on, and where both stand.
+ * What a remote module and a gateway that has connected agree on: which features, whether the
+ * module goes on, and where both stand.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +26,7 @@ static bool same_id(const wr_id *a, const wr_id *b)
 static uint32_t offered_features(const wr_session *session)
 {
     bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
-    bool shared =
-        wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(session->stream));
+    bool shared = wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(session->stream));
     return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0) |
            (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
