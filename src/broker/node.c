@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "broker/node_state.h"
 #include "message/message.h"
+#include "message/place.h"
 #include "platform/clock.h"
 
 static WR_THREAD_LOCAL_SMALL bool inside_callback;
@@ -251,6 +252,17 @@ static weir_err put_to_all(const wr_fanout *out, weir_message *msg)
     return result;
 }
 
+/* Where this thread should build its next bulk message: where this one goes. */
+static void choose_place(const wr_fanout *out)
+{
+    const wr_node *sink = out->count == 1 ? out->links[0]->sink : NULL;
+    if (sink == NULL || sink->consumer == NULL || sink->consumer->place == NULL) {
+        wr_message_place_set(NULL);
+        return;
+    }
+    sink->consumer->place(sink->self);
+}
+
 weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
 {
     weir_err err = wait_for_room(node, mode);
@@ -260,6 +272,9 @@ weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
     unsigned slot = reader_enter(node);
     const wr_fanout *out = atomic_load(&node->out);
     if (out != NULL && out->count > 0) {
+        if (wr_message_is_bulk(msg)) {
+            choose_place(out);
+        }
         wr_message_ref_many(msg, out->count);
         err = put_to_all(out, msg);
     }

@@ -26,11 +26,11 @@
 #define WR_SHARED_POOL_MARKS 4096u
 #define WR_SHARED_POOL_DATA_AT (WR_SHARED_POOL_MARKS * 4u)
 
-/* Address space, not memory: pages cost from when they are first used. */
+/* Address space: memory is taken in steps, as far as it was ever needed at once. */
 #define WR_SHARED_POOL_SIZE (32u * 1024u * 1024u)
 /* The sizes that are taken from a peer. */
 #define WR_SHARED_POOL_SIZE_MIN (2u * WR_SHARED_POOL_DATA_AT)
-#define WR_SHARED_POOL_SIZE_MAX (1024u * 1024u * 1024u)
+#define WR_SHARED_POOL_SIZE_MAX (256u * 1024u * 1024u)
 /* The most that one block takes of the data, so that the next message finds room, too. */
 #define WR_SHARED_POOL_BLOCK_PART 4u
 

@@ -63,8 +63,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_peer_user(const wr_stream *stream, 
  * take: what came with the bytes read so far, readable; the caller closes it. Of several that come
  *   before one is taken all but the first are dropped. A part of reading.
  *   Errors: NOT_FOUND (nothing came), TOO_LARGE (over `limit` bytes), PROTOCOL (its size could
- *   still change, or it is something else), MEMORY, IO (nothing could be taken in, for want of
- *   descriptors); `error`, which may be NULL, says why. After an error it is gone.
+ *   still change, or it is something else), MEMORY, IO (also: what came was lost for want of
+ *   descriptors), DENIED; `error`, which may be NULL, says why. After an error it is gone.
  */
 WR_SHARED void wr_stream_attach_memory(wr_stream *stream, const wr_shared_memory *memory);
 WR_SHARED void wr_stream_accept_memory(wr_stream *stream);

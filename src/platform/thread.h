@@ -48,7 +48,9 @@ WR_SHARED void wr_thread_join(wr_thread *thread);
 /* Let it run on by itself, to its end or the program's. */
 WR_SHARED void wr_thread_detach(wr_thread *thread);
 /* Call `run(arg)` on this thread when it ends; not when the program ends. A thread has one such
- * call: a second one replaces the first. */
+ * call for each `run`, where a second one replaces the first, and at most WR_THREAD_EXIT_CALLS_MAX;
+ * the last one comes first. */
+#define WR_THREAD_EXIT_CALLS_MAX 4u
 WR_SHARED void wr_thread_on_exit(void (*run)(void *arg), void *arg);
 
 /* Run something once in the life of the program, whoever comes first; the others wait for it. */

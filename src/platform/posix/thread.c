@@ -187,26 +187,44 @@ typedef struct exit_call {
     void *arg;
 } exit_call;
 
-static _Thread_local exit_call own_exit_call;
+typedef struct exit_calls {
+    exit_call calls[WR_THREAD_EXIT_CALLS_MAX];
+    unsigned count;
+} exit_calls;
+
+static _Thread_local exit_calls own_exit_calls;
 static pthread_key_t exit_key;
 static wr_once exit_key_made = WR_ONCE_INIT;
 
-static void run_exit_call(void *arg)
+/* A call may add others. */
+static void run_exit_calls(void *arg)
 {
-    exit_call *call = arg;
-    call->run(call->arg);
+    exit_calls *own = arg;
+    while (own->count > 0) {
+        exit_call call = own->calls[--own->count];
+        call.run(call.arg);
+    }
 }
 
 static void make_exit_key(void)
 {
-    must(pthread_key_create(&exit_key, run_exit_call));
+    must(pthread_key_create(&exit_key, run_exit_calls));
 }
 
 void wr_thread_on_exit(void (*run)(void *arg), void *arg)
 {
+    exit_calls *own = &own_exit_calls;
+    unsigned at = 0;
+    while (at < own->count && own->calls[at].run != run) {
+        at++;
+    }
+    if (at == WR_THREAD_EXIT_CALLS_MAX) {
+        abort();
+    }
+    own->calls[at] = (exit_call){run, arg};
+    own->count += at == own->count;
     wr_once_run(&exit_key_made, make_exit_key);
-    own_exit_call = (exit_call){run, arg};
-    must(pthread_setspecific(exit_key, &own_exit_call));
+    must(pthread_setspecific(exit_key, own));
 }
 
 static bool can_fence_others;
