@@ -259,7 +259,7 @@ static void sizes_of_all_kinds_arrive_in_order(void **state)
             assert_same(sent[next], got);
             weir_message_unref(got);
             weir_message_unref(sent[next++]);
-            (void)wr_channel_flush(e->b);
+            assert_int_equal(WEIR_OK, wr_channel_flush(e->b));
             assert_null(receive(e->a));
             err = err == WEIR_OK ? err : wr_channel_send(e->a, sent[i]);
         }
