@@ -63,8 +63,8 @@ typedef struct wr_consumer {
      * block. */
     bool (*gather)(void *self);
     /* A bulk message is being published that goes to this node alone: say with wr_message_place_set
-     * where this thread should build its next one. Any thread, several at a time, for each such
-     * message; may not block. NULL: nowhere else. */
+     * where this thread should build its next one. For each such message; any thread, several at a
+     * time, until release; may not block. NULL: in the process's own memory. */
     void (*place)(void *self);
 } wr_consumer;
 

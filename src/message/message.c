@@ -20,7 +20,7 @@
 #include "message/properties.h"
 #include "message/view.h"
 
-static_assert(offsetof(struct weir_message, image) == 32, "as small messages know it");
+static_assert(offsetof(struct weir_message, image) <= 32, "the cost of every small message");
 
 weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
 {
@@ -41,8 +41,23 @@ weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
     return WEIR_OK;
 }
 
+/* Whole and without properties, as most small messages are: a look at it says so. */
+static bool is_plain(const unsigned char *image, uint32_t size)
+{
+    return size >= WEIR_MESSAGE_SIZE_MIN && image[0] == WR_IMAGE_MAGIC_0 &&
+           image[1] == WR_IMAGE_MAGIC_1 && wr_get_u32(image + WR_IMAGE_TOTAL_AT) == size &&
+           wr_get_u32(image + WR_IMAGE_COUNT_AT) == 0 &&
+           wr_get_u32(image + WR_IMAGE_PROPERTIES_AT) == size - WEIR_MESSAGE_SIZE_MIN;
+}
+
 weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
 {
+    if (is_plain(msg->image, msg->size)) {
+        msg->property_count = 0;
+        msg->content_at = WEIR_MESSAGE_SIZE_MIN;
+        msg->content_size = msg->size - WEIR_MESSAGE_SIZE_MIN;
+        return WEIR_OK;
+    }
     wr_image image = {.bytes = msg->image, .size = msg->size, .there = msg->size};
     weir_err err = wr_image_check(&image, error);
     if (err != WEIR_OK) {
@@ -158,6 +173,15 @@ static void fill(weir_message *msg, const wr_properties *list, uint32_t count, s
     msg->content_size = (uint32_t)content_size;
 }
 
+/* Of a bulk message it is in the thread's place, if that has room. */
+static weir_err new_image(size_t size, size_t head_size, void **image, weir_message **out)
+{
+    if (size - head_size >= WR_MESSAGE_BULK_MIN && wr_view_in_place(size, head_size, image, out)) {
+        return WEIR_OK;
+    }
+    return wr_message_image_new(size, image, out);
+}
+
 static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
 {
     const char *repeated = NULL;
@@ -172,18 +196,17 @@ static weir_err build(wr_properties *list, size_t content_size, void **content, 
         return err;
     }
     void *image = NULL;
-    if (content_size >= WR_MESSAGE_BULK_MIN &&
-        wr_view_in_place(size, size - content_size, &image, out)) {
-        fill(*out, list, count, content_size);
-        memcpy(image, (*out)->image, size - content_size);
-    } else {
-        err = wr_message_image_new(size, &image, out);
-        if (err != WEIR_OK) {
-            return err;
-        }
-        fill(*out, list, count, content_size);
+    weir_message *msg = NULL;
+    err = new_image(size, size - content_size, &image, &msg);
+    if (err != WEIR_OK) {
+        return err;
     }
-    *content = (unsigned char *)image + (*out)->content_at;
+    fill(msg, list, count, content_size);
+    if (msg->view) {
+        memcpy(image, msg->image, msg->content_at);
+    }
+    *content = (unsigned char *)image + msg->content_at;
+    *out = msg;
     return WEIR_OK;
 }
 

@@ -37,8 +37,8 @@ struct weir_message {
     uint32_t content_size;
     bool redelivered; /* set before the message is shared */
     bool view;
-    const unsigned char *bytes; /* the image: `image`, or where a view has it */
-    unsigned char image[];      /* of a view: the head, and then its wr_message_origin */
+    const unsigned char *bytes;        /* the image: `image`, or where a view has it */
+    _Alignas(8) unsigned char image[]; /* of a view: the head, and then its wr_message_origin */
 };
 
 /* Where the image of a view lies, and who must hear when it is no longer needed. */
@@ -46,7 +46,8 @@ typedef struct wr_message_origin wr_message_origin;
 struct wr_message_origin {
     const void *image; /* readable until release */
     size_t size;
-    /* Called once, with no lock held, by the thread that gives the last reference back. */
+    /* Called once, with no lock held, by the thread that gives the last reference back. `origin` is
+     * gone when it returns. */
     void (*release)(const wr_message_origin *origin);
     void *owner; /* the rest is for release */
     uint64_t tag;

@@ -26,20 +26,21 @@ static size_t block_size(size_t head_size)
     return sizeof(weir_message) + origin_at(head_size) + sizeof(wr_message_origin);
 }
 
-/* All but the head and the counts. NULL: no memory. */
-static weir_message *new_view(const wr_message_origin *origin, size_t head_size)
+/* All but the head, the counts, and the origin's owner. NULL: no memory. */
+static weir_message *new_view(const void *image, size_t size, size_t head_size)
 {
     weir_message *msg = wr_pool_get(block_size(head_size));
     if (msg == NULL) {
         return NULL;
     }
     atomic_init(&msg->references, 1);
-    msg->size = (uint32_t)origin->size;
+    msg->size = (uint32_t)size;
     msg->content_at = (uint32_t)head_size;
     msg->redelivered = false;
     msg->view = true;
-    msg->bytes = origin->image;
-    *origin_in(msg) = *origin;
+    msg->bytes = image;
+    origin_in(msg)->image = image;
+    origin_in(msg)->size = size;
     return msg;
 }
 
@@ -85,10 +86,11 @@ weir_err wr_message_view_new(const wr_message_origin *origin, size_t head_size, 
     if (err != WEIR_OK) {
         return err;
     }
-    weir_message *msg = new_view(origin, head_size);
+    weir_message *msg = new_view(origin->image, origin->size, head_size);
     if (msg == NULL) {
         return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a message");
     }
+    *origin_in(msg) = *origin;
     memcpy(msg->image, origin->image, head_size);
     err = check_head(msg, head_size, error);
     if (err != WEIR_OK) {
@@ -119,13 +121,14 @@ bool wr_view_in_place(size_t size, size_t head_size, void **image, weir_message 
         }
         return false;
     }
-    wr_message_origin origin = {
-        .image = got, .size = size, .release = put_in_place, .owner = place};
-    weir_message *msg = new_view(&origin, head_size);
+    weir_message *msg = new_view(got, size, head_size);
     if (msg == NULL) {
         place->ops->put(place, got, size);
         return false;
     }
+    origin_in(msg)->release = put_in_place;
+    origin_in(msg)->owner = place;
+    origin_in(msg)->tag = 0;
     *image = got;
     *out = msg;
     return true;
@@ -133,9 +136,9 @@ bool wr_view_in_place(size_t size, size_t head_size, void **image, weir_message 
 
 void wr_view_release(weir_message *msg)
 {
-    wr_message_origin origin = *origin_in(msg);
+    const wr_message_origin *origin = origin_in(msg);
+    origin->release(origin);
     wr_pool_put(msg, block_size(msg->content_at));
-    origin.release(&origin);
 }
 
 const wr_message_origin *wr_message_get_origin(const weir_message *msg)

@@ -153,6 +153,43 @@ static void detached_thread_runs_on(void **state)
     wr_mutex_unlock(&s.mutex);
 }
 
+/* What the calls at a thread's end write down: "2", "1", ... */
+static char at_end[8];
+
+static void note(void *arg)
+{
+    strncat(at_end, arg, 1);
+}
+
+static void note_late(void *arg)
+{
+    strncat(at_end, arg, 1);
+}
+
+static void note_and_add(void *arg)
+{
+    strncat(at_end, arg, 1);
+    wr_thread_on_exit(note_late, "3");
+}
+
+static void leave_notes(void *arg)
+{
+    (void)arg;
+    wr_thread_on_exit(note, "x");
+    wr_thread_on_exit(note_and_add, "2");
+    wr_thread_on_exit(note, "1");
+}
+
+static void calls_at_the_end_run_once_each_the_last_first(void **state)
+{
+    (void)state;
+    wr_thread thread = {0};
+    at_end[0] = '\0';
+    assert_int_equal(wr_thread_start(&thread, "ending", leave_notes, NULL), WEIR_OK);
+    wr_thread_join(&thread);
+    assert_string_equal(at_end, "231");
+}
+
 static void there_is_at_least_one_core(void **state)
 {
     (void)state;
@@ -179,6 +216,7 @@ int main(void)
         cmocka_unit_test(thread_has_the_first_15_bytes_of_its_name),
         cmocka_unit_test(thread_takes_only_the_signals_of_its_own_faults),
         cmocka_unit_test(detached_thread_runs_on),
+        cmocka_unit_test(calls_at_the_end_run_once_each_the_last_first),
         cmocka_unit_test(there_is_at_least_one_core),
         cmocka_unit_test(clock_never_runs_backwards),
     };
