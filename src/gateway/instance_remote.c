@@ -150,6 +150,8 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->folder = config->allowed.count > 0 ? NULL : host->folder;
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
+    /* A sandbox is for code that is not trusted. */
+    options->shared_memory = config->shared_memory && !instance->config->sandbox.present;
     options->message_path = config->message_id;
     options->allowed = config->allowed;
     options->control_path = config->control_id;

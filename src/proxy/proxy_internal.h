@@ -15,6 +15,7 @@
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
+#include "message/place.h"
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
@@ -54,6 +55,9 @@ struct wr_proxy {
     _Atomic uint64_t redelivered; /* written by the loop */
     _Atomic uint64_t restarts;    /* written by the loop */
     _Atomic uint64_t hangs;       /* written by the loop */
+    /* The channel's, written under tx_lock; only to be compared with: a thread that has it keeps it
+     * alive. NULL: it has none, or nobody has asked. */
+    _Atomic(const wr_message_place *) place;
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */

@@ -436,6 +436,9 @@ static void read_channel(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && wr_channel_greeted(proxy->channel)) {
         on_greeted(proxy);
     }
+    if (wr_channel_owes(proxy->channel)) {
+        (void)wr_proxy_flush(proxy);
+    }
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
@@ -504,6 +507,22 @@ static void release(void *self)
     wr_loop_post(proxy->loop, &proxy->free_task);
 }
 
+/* The publishing thread's next large message is best made where its remote module reads it. */
+static void set_place(void *self)
+{
+    wr_proxy *proxy = self;
+    const wr_message_place *now = wr_message_place_now();
+    if (now != NULL && now == atomic_load_explicit(&proxy->place, memory_order_relaxed)) {
+        return;
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    if (proxy->channel != NULL) {
+        wr_channel_set_place(proxy->channel);
+        atomic_store_explicit(&proxy->place, wr_message_place_now(), memory_order_relaxed);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
 const wr_consumer wr_proxy_consumer = {
     .consume = consume,
     .drained = drained,
@@ -513,7 +532,24 @@ const wr_consumer wr_proxy_consumer = {
     .takes = true,
     .gather = gather,
     .direct = direct,
+    .place = set_place,
 };
+
+static bool shares_memory(const wr_proxy *proxy)
+{
+    return (proxy->features & WR_FEATURE_SHARED_MEMORY) != 0;
+}
+
+static weir_err check_peer(const wr_proxy *proxy, const wr_stream *stream, wr_error *error)
+{
+    weir_err err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err == WEIR_OK && shares_memory(proxy) && !wr_peer_is_own(stream)) {
+        err =
+            wr_error_set(error, WEIR_ERR_DENIED,
+                         "shared memory was agreed on, and its message channel is another user's");
+    }
+    return err;
+}
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
 {
@@ -522,7 +558,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    err = check_peer(proxy, stream, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -532,6 +568,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_channel *channel;
     err = wr_channel_create(stream, limit != 0 ? limit : WR_MESSAGE_LIMIT_DEFAULT, &channel);
     if (err != WEIR_OK) {
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    err = shares_memory(proxy) ? wr_channel_share(channel) : WEIR_OK;
+    if (err != WEIR_OK) {
+        wr_channel_destroy(channel);
         return wr_error_set(error, err, "%s", weir_err_text(err));
     }
     err = wr_watch_open(proxy->loop, waitable, on_channel, proxy, &proxy->channel_watch);
@@ -553,6 +594,7 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     wr_mutex_lock(&proxy->tx_lock);
     wr_channel *channel = proxy->channel;
     proxy->channel = NULL;
+    atomic_store_explicit(&proxy->place, NULL, memory_order_relaxed);
     proxy->tx_waits = false;
     wr_node_pause(proxy->node);
     wr_mutex_unlock(&proxy->tx_lock);

@@ -230,11 +230,21 @@ unsigned wr_intake_interest(weir_remote *remote)
     return interest;
 }
 
+static bool shares_memory(const weir_remote *remote)
+{
+    return (remote->session.features & WR_FEATURE_SHARED_MEMORY) != 0;
+}
+
 static void connect_channel(weir_remote *remote, wr_stream *stream)
 {
     wr_intake *intake = &remote->intake;
     weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
+    if (err == WEIR_OK && shares_memory(remote)) {
+        err = wr_channel_share(intake->channel);
+    }
     if (err != WEIR_OK) {
+        wr_channel_destroy(intake->channel);
+        intake->channel = NULL;
         wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a message channel: %s",
                       weir_err_text(err));
         return;
@@ -274,6 +284,14 @@ void wr_intake_accept(weir_remote *remote)
     intake->knocks = 0;
     wr_stream *stream = wr_remote_accept(remote, intake->listener);
     if (stream == NULL) {
+        return;
+    }
+    if (shares_memory(remote) && !wr_peer_is_own(stream)) {
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "a connection to the message channel is turned away: shared memory was agreed "
+            "on, and it is another user's");
+        wr_stream_close(stream);
         return;
     }
     if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {

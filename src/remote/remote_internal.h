@@ -3,6 +3,7 @@
  * The remote side's own data, and what its files offer to each other:
  *   remote.c    life cycle, the three ways to run, the loop's one step
  *   session.c   the control channel: create, start, destroy, reply
+ *   agreement.c what a create and its reply agree on
  *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
  *   give_way.c  who waits for the core goes first (give_way.h)
@@ -163,6 +164,12 @@ void wr_session_tell(weir_remote *remote);
 void wr_session_tell_in_time(weir_remote *remote);
 /* Is there something that could be told? */
 bool wr_session_owes(weir_remote *remote);
+
+/* agreement.c */
+/* The gateway, or the connection to it, was away, and the module is still the one that it wants. */
+bool wr_session_can_resume(const weir_remote *remote, const wr_control_message *create);
+/* Find out together where both stand: what comes first on the new message channel. */
+void wr_session_agree(weir_remote *remote, const wr_extension *extension);
 
 /* ending.c */
 /* Destroy the module if there is one; what it published goes out as far as the socket takes it. */

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "message/message.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
@@ -354,6 +355,9 @@ weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait)
     weir_err err = wait_for_room(tx, wait);
     if (err == WEIR_OK) {
         err = send_or_queue(tx, msg);
+    }
+    if (tx->channel != NULL && wr_message_is_bulk(msg)) {
+        wr_channel_set_place(tx->channel); /* for this thread's next one */
     }
     wr_mutex_unlock(&tx->mutex);
     return err;
