@@ -215,24 +215,19 @@ static void every_block_is_at_the_lowest_address_that_fits(void **state)
         size_t unit = get ? expected_unit(used, count)
                           : (offset_of(pool, at->bytes, 1) - WR_SHARED_POOL_DATA_AT) / UNIT;
         if (!get) {
-            wr_shared_pool_put(pool, at->bytes, size);
-            at->bytes = NULL;
+            give_back(pool, at);
         } else if (unit < UNITS) {
-            at->size = size;
             at->bytes = wr_shared_pool_get(pool, size);
             assert_int_equal(offset_of(pool, at->bytes, size),
                              WR_SHARED_POOL_DATA_AT + unit * UNIT);
+            fill(at, size, 0x5a);
         } else {
             assert_null(wr_shared_pool_get(pool, size));
             continue;
         }
         memset(&used[unit], get, count * sizeof(bool));
     }
-    for (size_t i = 0; i < BLOCKS; i++) {
-        if (blocks[i].bytes != NULL) {
-            wr_shared_pool_put(pool, blocks[i].bytes, blocks[i].size);
-        }
-    }
+    give_all_back(pool, blocks, BLOCKS);
     wr_shared_pool_unref(pool);
 }
 
