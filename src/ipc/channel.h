@@ -44,7 +44,8 @@ WR_SHARED bool wr_channel_owes(const wr_channel *channel);
 WR_SHARED void wr_channel_set_place(wr_channel *channel);
 
 /* The next message; the caller owns one reference. Errors: as wr_sp_receive; PROTOCOL also for an
- * image that is not well-formed. */
+ * image that is not well-formed; UNSUPPORTED: shared memory does not come through, and is not to be
+ * agreed on again. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_receive(wr_channel *channel, weir_message **out,
                                                       wr_error *error);
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);

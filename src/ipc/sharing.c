@@ -325,7 +325,12 @@ static weir_err take_memory(wr_sharing *sharing, uint32_t stated, wr_shared_memo
 {
     weir_err err = wr_stream_take_memory(sharing->stream, WR_SHARED_POOL_SIZE_MAX, out, error);
     if (err == WEIR_ERR_NOT_FOUND) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL, "a pool frame came without its memory");
+        return wr_error_set(error, WEIR_ERR_UNSUPPORTED,
+                            "a pool frame came without its memory; the next connection does "
+                            "without shared memory");
+    }
+    if (err == WEIR_ERR_IO) {
+        return WEIR_ERR_UNSUPPORTED; /* as error says */
     }
     if (err == WEIR_OK && wr_shared_memory_size(*out) != stated) {
         err = wr_error_set(error, WEIR_ERR_PROTOCOL,

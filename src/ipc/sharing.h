@@ -46,8 +46,9 @@ void wr_sharing_cancel(wr_sharing *sharing, const wr_shared_frame *frame);
 wr_message_place *wr_sharing_place(wr_sharing *sharing);
 
 /* Receiving: take in a frame that wr_shared_frame_is accepts. `*out`: the message that it stands
- * for, the caller's; NULL: none. Errors: PROTOCOL, TOO_LARGE, MEMORY, IO; `error`, which may be
- * NULL, says why. */
+ * for, the caller's; NULL: none. Errors: PROTOCOL, TOO_LARGE, MEMORY, UNSUPPORTED (memory does not
+ * come through, as where a program stands between the two); `error`, which may be NULL, says why.
+ */
 WEIR_MUST_CHECK weir_err wr_sharing_receive(wr_sharing *sharing, const void *data, size_t size,
                                             weir_message **out, wr_error *error);
 

@@ -85,8 +85,8 @@ static void get_position(wr_proxy *proxy, wr_position *position)
 /* What is offered to the process that has connected. */
 static uint32_t offered_features(const wr_proxy *proxy)
 {
-    bool shared = proxy->options.shared_memory && wr_shared_memory_supported() &&
-                  wr_peer_is_own(wr_sp_inner(proxy->control));
+    bool shared = proxy->options.shared_memory && !proxy->sharing_failed &&
+                  wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(proxy->control));
     return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
 

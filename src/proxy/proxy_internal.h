@@ -100,6 +100,7 @@ struct wr_proxy {
     wr_id session;             /* ours, from create on */
     wr_id instance;            /* of the remote that we last talked with */
     uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    bool sharing_failed;       /* memory did not come through once: it is not offered any more */
     uint64_t received;         /* its messages that the broker has accepted */
     uint64_t told;             /* how many of them it knows of */
     uint64_t untold_bytes;     /* bytes of those that it does not know of */

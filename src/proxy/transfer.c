@@ -443,6 +443,7 @@ static void read_channel(wr_proxy *proxy)
         wr_proxy_tell_soon(proxy);
         return;
     }
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
         /* What comes behind it must not be taken for it, and acknowledged. */
         wr_proxy_close_channel(proxy);

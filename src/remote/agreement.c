@@ -26,7 +26,8 @@ static bool same_id(const wr_id *a, const wr_id *b)
 static uint32_t offered_features(const wr_session *session)
 {
     bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
-    bool shared = wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(session->stream));
+    bool shared = !session->sharing_failed && wr_shared_memory_supported() &&
+                  wr_peer_is_own(wr_sp_inner(session->stream));
     return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0) |
            (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }

@@ -71,6 +71,9 @@ static bool has_room(const wr_intake *intake)
 /* A connection that failed: the present one goes, the listener waits for the next. */
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
+    if (err == WEIR_ERR_UNSUPPORTED) {
+        remote->session.sharing_failed = true;
+    }
     if (err == WEIR_ERR_CLOSED) {
         wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway closed the message channel");
     } else {
