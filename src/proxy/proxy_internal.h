@@ -61,6 +61,7 @@ struct wr_proxy {
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
+    bool memory_waits;   /* there was none: the node is paused until the alarm rings */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
