@@ -53,6 +53,9 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_write(wr_stream *stream, const wr_s
 /* The user id of the process at the other end. Errors: UNSUPPORTED, IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_peer_user(const wr_stream *stream, uint32_t *user);
 WR_SHARED wr_waitable wr_stream_waitable(const wr_stream *stream);
+/* What the peer has written until now can still be read, then comes CLOSED; what it writes from now
+ * on fails there. */
+WR_SHARED void wr_stream_end_input(wr_stream *stream);
 /* NULL is allowed. */
 WR_SHARED void wr_stream_close(wr_stream *stream);
 

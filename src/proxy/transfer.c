@@ -368,8 +368,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
+    if (proxy->channel != NULL) {
+        wr_channel_end_input(proxy->channel); /* else one that lives may write on for ever */
+    }
+    while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
 }
