@@ -240,6 +240,11 @@ bool wr_channel_greeted(const wr_channel *channel)
     return wr_sp_greeted(channel->sp);
 }
 
+void wr_channel_end_input(wr_channel *channel)
+{
+    wr_stream_end_input(wr_sp_inner(channel->sp));
+}
+
 wr_waitable wr_channel_waitable(wr_channel *channel)
 {
     return wr_stream_waitable(wr_sp_inner(channel->sp));

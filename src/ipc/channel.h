@@ -49,6 +49,8 @@ WR_SHARED void wr_channel_set_place(wr_channel *channel);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_receive(wr_channel *channel, weir_message **out,
                                                       wr_error *error);
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
+/* Receive what the peer has written until now, then CLOSED. */
+WR_SHARED void wr_channel_end_input(wr_channel *channel);
 WR_SHARED wr_waitable wr_channel_waitable(wr_channel *channel);
 
 #endif

@@ -25,6 +25,8 @@
 #define ALARM_BUSY_NS 500000u
 /* Of messages that do not go by the mailbox, the clock is read after so many. */
 #define PASSED_PER_LOOK 64u
+/* After so long it is tried again where memory had run out. */
+#define MEMORY_NS (10 * WR_NS_PER_MS)
 
 static const char it_closed[] = "it closed the message channel";
 
@@ -90,18 +92,17 @@ static void pump(wr_proxy *proxy)
     }
 }
 
-/* Take messages, over the peer's limit or not, until the window or the socket is full. Under
- * tx_lock.
+/* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
+ * runs out. Under tx_lock.
  */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
 {
     size_t taken = 0;
-    weir_err err = WEIR_OK;
-    while (taken < count && err == WEIR_OK) {
+    while (taken < count && *err == WEIR_OK) {
         size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
-                                     proxy->peer_limit, &err);
+                                     proxy->peer_limit, err);
         taken += sent;
-        if (taken == count || err != WEIR_OK || wr_window_full(&proxy->window)) {
+        if (taken == count || *err != WEIR_OK || wr_window_full(&proxy->window)) {
             break;
         }
         refuse(proxy, msgs[taken++]);
@@ -109,21 +110,41 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
     return taken;
 }
 
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
+/* Until the socket can be written, an acknowledgement comes, or the next connection; or for a
+ * while: the socket may be writable all the time that there is no memory. Under tx_lock. */
+static void pause_node(wr_proxy *proxy, weir_err why)
+{
+    wr_node_pause(proxy->node);
+    proxy->ack_waits = wr_window_full(&proxy->window);
+    if (proxy->channel == NULL || proxy->tx_waits || proxy->ack_waits) {
+        return;
+    }
+    if (why == WEIR_ERR_MEMORY) {
+        proxy->memory_waits = true;
+        set_alarm(proxy, MEMORY_NS);
+    } else {
+        wait_for_socket(proxy);
+    }
+}
+
 static size_t consume(void *self, weir_message **msgs, size_t count)
 {
     wr_proxy *proxy = self;
     size_t taken = 0;
+    weir_err err = WEIR_OK;
     wr_mutex_lock(&proxy->tx_lock);
     if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count);
+        taken = take(proxy, msgs, count, &err);
     }
     if (taken < count) {
-        /* Until the socket can be written, an acknowledgement comes, or the next connection. */
-        wr_node_pause(proxy->node);
-        proxy->ack_waits = wr_window_full(&proxy->window);
-        if (proxy->channel != NULL && !proxy->tx_waits && !proxy->ack_waits) {
-            wait_for_socket(proxy);
-        }
+        pause_node(proxy, err);
     }
     wr_mutex_unlock(&proxy->tx_lock);
     return taken;
@@ -133,13 +154,6 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
 static void flush(wr_proxy *proxy)
 {
     note_result(proxy, wr_channel_flush(proxy->channel));
-}
-
-/* Have the loop look at what is gathered. Under tx_lock. */
-static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
-{
-    proxy->alarm_set = true;
-    wr_alarm_set(proxy->alarm, delay_ns);
 }
 
 /*
@@ -239,6 +253,8 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_alarm_take(proxy->alarm);
     wr_mutex_lock(&proxy->tx_lock);
     proxy->alarm_set = false;
+    bool go_on = proxy->memory_waits;
+    proxy->memory_waits = false;
     bool busy = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
     if (busy) {
         set_alarm(proxy, ALARM_BUSY_NS); /* publishers write themselves */
@@ -246,6 +262,9 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
         flush(proxy);
     }
     wr_mutex_unlock(&proxy->tx_lock);
+    if (go_on) {
+        wr_node_ready(proxy->node);
+    }
     if (!busy) {
         wr_node_run_gathered(proxy->node);
     }
@@ -404,8 +423,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
+    if (proxy->channel != NULL) {
+        wr_channel_end_input(proxy->channel); /* else one that lives may write on for ever */
+    }
+    while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -597,6 +618,7 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     proxy->channel = NULL;
     atomic_store_explicit(&proxy->place, NULL, memory_order_relaxed);
     proxy->tx_waits = false;
+    proxy->memory_waits = false;
     wr_node_pause(proxy->node);
     wr_mutex_unlock(&proxy->tx_lock);
     wr_node_set_absent(proxy->node, true);
