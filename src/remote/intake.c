@@ -54,6 +54,8 @@ void wr_intake_close(weir_remote *remote)
     wr_intake *intake = &remote->intake;
     disconnect(remote);
     drop_batch(intake);
+    wr_stream_close(intake->next);
+    intake->next = NULL;
     if (intake->listener != NULL) {
         wr_remote_unwatch(remote, WR_SOURCE_MESSAGE_LISTENER,
                           wr_listener_waitable(intake->listener));
@@ -231,20 +233,18 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
-/* The present connection may have ended without our having read its end. */
-static bool has_live_peer(weir_remote *remote)
+/* The present connection may have ended without our having read its end: that comes behind what was
+ * sent on it. The new one waits for it; a newer one takes its place. */
+static void keep_waiting(weir_remote *remote, wr_stream *stream)
 {
     wr_intake *intake = &remote->intake;
-    if (intake->channel == NULL) {
-        return false;
+    if (intake->next == NULL) {
+        intake->next_steps = 0;
     }
+    wr_stream_close(intake->next);
+    intake->next = stream;
+    intake->pending = true;
     wr_transmit_drain(&remote->transmit);
-    wr_intake_work(remote);
-    wr_intake_drain(remote);
-    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
-        disconnect(remote); /* it has nothing to say, and a newer one may */
-    }
-    return intake->channel != NULL;
 }
 
 void wr_intake_accept(weir_remote *remote)
@@ -253,9 +253,28 @@ void wr_intake_accept(weir_remote *remote)
     if (stream == NULL) {
         return;
     }
-    if (has_live_peer(remote)) {
-        wr_remote_turn_away(remote, stream, "message", &remote->intake.turned_away);
+    if (remote->intake.channel == NULL) {
+        connect_channel(remote, stream);
+    } else {
+        keep_waiting(remote, stream);
+    }
+}
+
+void wr_intake_try_next(weir_remote *remote)
+{
+    wr_intake *intake = &remote->intake;
+    if (intake->next == NULL ||
+        (wr_intake_has_work(remote) && ++intake->next_steps < WR_INTAKE_DRAIN_BATCHES)) {
         return;
     }
-    connect_channel(remote, stream);
+    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
+        disconnect(remote); /* it has nothing to say, and a newer one may */
+    }
+    wr_stream *stream = intake->next;
+    intake->next = NULL;
+    if (intake->channel == NULL) {
+        connect_channel(remote, stream);
+    } else {
+        wr_remote_turn_away(remote, stream, "message", &intake->turned_away);
+    }
 }

@@ -88,10 +88,13 @@ typedef struct wr_session {
 
 /* The message channel's receiving half. */
 typedef struct wr_intake {
-    wr_listener *listener;                    /* NULL: there is no module */
-    wr_channel *channel;                      /* NULL: no gateway is connected */
-    bool pending;                             /* there may be more to receive */
-    bool turned_away;                         /* somebody was, because of this channel */
+    wr_listener *listener; /* NULL: there is no module */
+    wr_channel *channel;   /* NULL: no gateway is connected */
+    bool pending;          /* there may be more to receive */
+    bool turned_away;      /* somebody was, because of this channel */
+    wr_stream *next;     /* a second connection, until it is known whether the first one has ended;
+                          * NULL: none */
+    unsigned next_steps; /* that it has waited for */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
     size_t first;                             /* of these: those before it are delivered */
     size_t count;                             /* with those */
@@ -177,6 +180,9 @@ WEIR_MUST_CHECK weir_err wr_intake_open(weir_remote *remote, const char *path, w
 /* Drops what was received and not delivered. Harmless when not open. */
 void wr_intake_close(weir_remote *remote);
 void wr_intake_accept(weir_remote *remote);
+/* A second connection waits: take it, or turn it away, as soon as all is delivered that was sent on
+ * the first one. In between other sockets, such as that of the heartbeats, have their turn. */
+void wr_intake_try_next(weir_remote *remote);
 /* Receive a batch, if there is something, and hand it to a started module. */
 void wr_intake_work(weir_remote *remote);
 /* Deliver what the peer sent until now. */
