@@ -252,20 +252,33 @@ static weir_err put_or_overflow(wr_mailbox *box, wr_mailbox_cell *cells, weir_me
     return err;
 }
 
+/* Take the oldest message, for a newer one. False: nobody can, its position is claimed and not
+ * filled yet. `*oldest` stays NULL where the consumer was faster, and there is room. */
+static bool take_oldest(wr_mailbox *box, weir_message **oldest)
+{
+    wr_mutex_lock(&box->lock);
+    bool possible = ring_take(box, oldest, 1) > 0;
+    if (!possible) {
+        /* Under the lock nobody else takes: the head stands still. */
+        uint64_t claimed = atomic_load(&box->tail) - atomic_load(&box->head);
+        possible = claimed < box->config.limit;
+    }
+    wr_mutex_unlock(&box->lock);
+    return possible;
+}
+
 static void put_or_drop_oldest(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg)
 {
     int64_t left = 0;
     while (!ring_put(box, cells, msg, &left)) {
         weir_message *oldest = NULL;
-        wr_mutex_lock(&box->lock);
-        size_t taken = ring_take(box, &oldest, 1);
-        wr_mutex_unlock(&box->lock);
-        if (taken == 0) {
-            /* The oldest position is claimed and not filled yet; waiting for it would be a lock. */
-            drop_unqueued(box, msg);
+        if (!take_oldest(box, &oldest)) {
+            drop_unqueued(box, msg); /* waiting for who fills it would be a lock */
             return;
         }
-        drop(box, oldest);
+        if (oldest != NULL) {
+            drop(box, oldest);
+        }
     }
 }
 
@@ -326,6 +339,24 @@ void wr_mailbox_count_delivered(wr_mailbox *box, size_t count)
 void wr_mailbox_count_closed(wr_mailbox *box, size_t count)
 {
     atomic_fetch_add(&box->dropped_closed, count);
+}
+
+bool wr_mailbox_is_settled(const wr_mailbox *box)
+{
+    /* Acquire: what was delivered before is behind the consumer. */
+    uint64_t left = atomic_load_explicit(&box->delivered, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_closed, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_full, memory_order_relaxed);
+    uint64_t came = atomic_load_explicit(&box->tail, memory_order_relaxed) +
+                    atomic_load_explicit(&box->overflow_entered, memory_order_relaxed) +
+                    atomic_load_explicit(&box->refused, memory_order_relaxed);
+    return came == left;
+}
+
+void wr_mailbox_count_passed(wr_mailbox *box)
+{
+    uint64_t passed = atomic_load_explicit(&box->passed, memory_order_relaxed);
+    atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
 }
 
 size_t wr_mailbox_purge(wr_mailbox *box)
@@ -391,6 +422,9 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
         atomic_load(&box->tail) + atomic_load(&box->overflow_entered) + atomic_load(&box->refused);
     counts.queued =
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
+    uint64_t passed = atomic_load(&box->passed);
+    counts.accepted += passed;
+    counts.delivered += passed;
     return counts;
 }
 

@@ -416,12 +416,12 @@ static void publish_numbers(void *arg)
     }
 }
 
-/* Consume until all that was accepted is delivered or dropped; each publisher's order must hold. */
-static void consume_crowd(wr_mailbox *box, uint64_t *last)
+/* Consume until `total` messages are delivered or dropped; each publisher's order must hold. */
+static void consume_until(wr_mailbox *box, uint64_t total, uint64_t *last)
 {
     weir_message *batch[BATCH];
     uint64_t gone = 0;
-    while (gone < PUBLISHERS * (uint64_t)PER_PUBLISHER) {
+    while (gone < total) {
         size_t count = wr_mailbox_take(box, batch, BATCH);
         for (size_t i = 0; i < count; i++) {
             uint64_t number = test_number(batch[i]);
@@ -449,7 +449,7 @@ static void crowd(uint32_t limit, wr_when_full rule)
             wr_thread_start(&publishers[i].thread, "publisher", publish_numbers, &publishers[i]),
             WEIR_OK);
     }
-    consume_crowd(&f->box, last);
+    consume_until(&f->box, PUBLISHERS * (uint64_t)PER_PUBLISHER, last);
     for (size_t i = 0; i < PUBLISHERS; i++) {
         wr_thread_join(&publishers[i].thread);
     }
@@ -479,6 +479,22 @@ static void drop_rules_keep_order_and_books_in_a_crowd(void **state)
     }
 }
 
+/* The consumer may empty the mailbox while a publisher finds it full: that one's message has its
+ * place then, and is not the one to be dropped. */
+static void drop_oldest_has_a_place_for_every_message_of_one_publisher(void **state)
+{
+    (void)state;
+    fixture *f = begin(1, WR_WHEN_FULL_DROP_OLDEST);
+    publisher p = {.box = &f->box, .id = 0};
+    uint64_t last = 0;
+    assert_int_equal(wr_thread_start(&p.thread, "publisher", publish_numbers, &p), WEIR_OK);
+    consume_until(&f->box, PER_PUBLISHER, &last);
+    wr_thread_join(&p.thread);
+    assert_int_equal(atomic_load(&f->box.refused), 0);
+    assert_int_equal(last, PER_PUBLISHER);
+    finish(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +519,7 @@ int main(void)
         cmocka_unit_test(deinit_frees_what_is_queued),
         cmocka_unit_test(no_publisher_overtakes_itself_and_block_loses_nothing),
         cmocka_unit_test(drop_rules_keep_order_and_books_in_a_crowd),
+        cmocka_unit_test(drop_oldest_has_a_place_for_every_message_of_one_publisher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

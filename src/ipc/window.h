@@ -9,6 +9,10 @@
  *         ..next: sent, kept until acknowledged; ..end: waiting
  *
  * On a connection without acknowledgement a message is released as soon as it is sent.
+ *
+ * Of a small message that was sent the window keeps a copy of the image, and so the message goes
+ * back at once, while it and its memory are in the cache of the thread that made it; of a large one
+ * it keeps a reference, as of all that wait.
  * One thread at a time.
  */
 #ifndef WR_IPC_WINDOW_H
@@ -19,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/api.h"
+#include "ipc/byte_ring.h"
 #include "ipc/channel.h"
 #include "weir/message.h"
 
@@ -29,11 +34,17 @@
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
+/* Images up to this size are copied. */
+#define WR_WINDOW_COPY_MAX 1024u
 
 /* The size is asked once and kept here: the message itself is then only touched to be sent. */
 typedef struct wr_window_place {
-    weir_message *msg; /* one reference */
-    uint64_t size;     /* of its image, in bytes */
+    union {
+        weir_message *msg; /* one reference */
+        uint64_t copy_at;  /* the place in `copies` */
+    };
+    uint32_t size; /* of the image, in bytes */
+    bool copied;
 } wr_window_place;
 
 typedef struct wr_window {
@@ -50,21 +61,28 @@ typedef struct wr_window {
     uint64_t bytes_waiting; /* next..end */
     uint64_t bytes_kept;    /* kept..base: these count for no other limit */
     bool keep;              /* this connection acknowledges */
+    wr_byte_ring copies;    /* of small images that were sent */
 } wr_window;
 
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
+/* Append and send a message, while none waits and the window is not full. The caller keeps its
+ * reference. Errors: as wr_channel_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_give(wr_window *window, wr_channel *channel,
+                                                  weir_message *msg);
 /*
- * Append and send messages, while none waits: as many of the first of `count` as the window, the
+ * The same for several, while none waits: as many of the first of `count` as the window, the
  * channel and `limit` (bytes of one image) allow; takes over the caller's references to those.
  * Returns how many. `*err`: what the channel said to the next one (WEIR_OK: it was not asked), or
  * MEMORY.
  */
 WR_SHARED size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs,
                                 size_t count, uint64_t limit, weir_err *err);
-/* The next message to send, borrowed; NULL: none waits. */
-WR_SHARED weir_message *wr_window_peek(const wr_window *window);
+/* The image of the next message to send, borrowed; NULL: none waits. */
+WR_SHARED const void *wr_window_peek(const wr_window *window, size_t *size);
+/* Send the next message, which waits. Errors: as wr_channel_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_send_next(wr_window *window, wr_channel *channel);
 /* The next message was sent. */
 WR_SHARED void wr_window_pass(wr_window *window);
 /* The next message is given up, because the peer would not take it; those after it move up. */
@@ -92,7 +110,9 @@ typedef struct wr_window_given {
 
 /* How many messages wr_window_get_given gives. */
 WR_SHARED size_t wr_window_given_count(const wr_window *window);
-/* All of them, oldest first, into `out` with room for so many; unref each. */
-WR_SHARED void wr_window_get_given(const wr_window *window, wr_window_given *out);
+/* All of them, oldest first, into `out` with room for so many; unref each. Errors: MEMORY, and
+ * there are none. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_get_given(const wr_window *window,
+                                                       wr_window_given *out);
 
 #endif

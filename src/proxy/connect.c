@@ -9,6 +9,10 @@
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
+/* About as many control messages as a socket holds: one that lives and goes on writing them does
+ * not keep the loop. */
+#define LAST_WORDS_MAX 16384u
+
 void wr_proxy_retry_later(wr_proxy *proxy)
 {
     wr_timer_set(proxy->timer, proxy->retry_ms);
@@ -33,8 +37,8 @@ static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK && wr_clock_ns() < end_ns) {
+    unsigned left = LAST_WORDS_MAX;
+    while (left-- > 0 && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
         }

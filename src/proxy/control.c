@@ -70,9 +70,12 @@ static void on_acknowledge(wr_proxy *proxy, uint64_t count)
     }
 }
 
+/* What an earlier connection owed is settled by create and its reply. */
 static bool owes(const wr_proxy *proxy)
 {
-    return proxy->control != NULL && proxy->told != proxy->received &&
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool agreed = state != WR_PROXY_CONNECTING && state != WR_PROXY_CREATING;
+    return agreed && proxy->control != NULL && proxy->told != proxy->received &&
            (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 

@@ -21,11 +21,13 @@ static bool get_given(wr_proxy *proxy, given_list *given)
     wr_mutex_lock(&proxy->tx_lock);
     given->count = wr_window_given_count(&proxy->window);
     given->entries = calloc(given->count + 1, sizeof(*given->entries));
-    if (given->entries != NULL) {
-        wr_window_get_given(&proxy->window, given->entries);
-    }
+    bool got =
+        given->entries != NULL && wr_window_get_given(&proxy->window, given->entries) == WEIR_OK;
     wr_mutex_unlock(&proxy->tx_lock);
-    return given->entries != NULL;
+    if (!got) {
+        free(given->entries);
+    }
+    return got;
 }
 
 static void free_given(given_list *given)

@@ -13,6 +13,7 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/folder.h"
+#include "platform/shared_memory.h"
 #include "proxy/proxy_internal.h"
 
 void wr_proxy_send_start(wr_proxy *proxy)
@@ -81,6 +82,14 @@ static void get_position(wr_proxy *proxy, wr_position *position)
     wr_mutex_unlock(&proxy->tx_lock);
 }
 
+/* What is offered to the process that has connected. */
+static uint32_t offered_features(const wr_proxy *proxy)
+{
+    bool shared = proxy->options.shared_memory && !proxy->sharing_failed &&
+                  wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(proxy->control));
+    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | (shared ? WR_FEATURE_SHARED_MEMORY : 0);
+}
+
 static void send_create(wr_proxy *proxy)
 {
     wr_buffer uri = WR_BUFFER_INIT;
@@ -91,7 +100,7 @@ static void send_create(wr_proxy *proxy)
         .args = proxy->options.args,
         .extension = {.present = true,
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
-                      .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
+                      .features = offered_features(proxy),
                       .window = WR_WINDOW_MESSAGES,
                       .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
@@ -175,7 +184,7 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
 /* Find out what comes first on the new message channel. False: the peer's account is impossible. */
 static bool agree(wr_proxy *proxy, const wr_extension *extension)
 {
-    proxy->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    proxy->features = extension->features & offered_features(proxy);
     bool acknowledged = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     wr_position mine;
     get_position(proxy, &mine);

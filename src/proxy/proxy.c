@@ -189,6 +189,7 @@ static void on_stop(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
+    wr_proxy_end_heartbeat(proxy); /* from now on there is the deadline */
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
     wr_proxy_continue_stop(proxy);
 }

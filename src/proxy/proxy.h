@@ -24,6 +24,7 @@ typedef struct wr_proxy_options {
     const char *args;          /* JSON text */
     uint32_t timeout_ms;       /* for the reply to create */
     uint64_t message_limit;    /* bytes; 0: what the peer says, or an old peer's */
+    bool shared_memory;        /* offered, if the process is this user's */
     wr_users allowed;          /* whose processes are accepted, beside this user's and root's */
     const wr_launch *launch;   /* NULL: somebody else starts the process */
     wr_restart_config restart; /* of a launched process */

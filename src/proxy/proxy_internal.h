@@ -15,6 +15,7 @@
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
+#include "message/place.h"
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
@@ -30,10 +31,6 @@
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
-
-/* How long what a lost remote module left in a socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
-#define WR_REST_MAX_NS UINT64_C(1000000000)
 
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
@@ -54,6 +51,9 @@ struct wr_proxy {
     _Atomic uint64_t redelivered; /* written by the loop */
     _Atomic uint64_t restarts;    /* written by the loop */
     _Atomic uint64_t hangs;       /* written by the loop */
+    /* The channel's, written under tx_lock; only to be compared with: a thread that has it keeps it
+     * alive. NULL: it has none, or nobody has asked. */
+    _Atomic(const wr_message_place *) place;
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
@@ -64,8 +64,10 @@ struct wr_proxy {
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
+    bool memory_waits;   /* there was none: the node is paused until the alarm rings */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t flushed_ns; /* when something was last written */
+    uint64_t passed;     /* messages that did not go by the mailbox */
     bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
 
     /* The loop only. */
@@ -95,6 +97,7 @@ struct wr_proxy {
     wr_id session;             /* ours, from create on */
     wr_id instance;            /* of the remote that we last talked with */
     uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    bool sharing_failed;       /* memory did not come through once: it is not offered any more */
     uint64_t received;         /* its messages that the broker has accepted */
     uint64_t told;             /* how many of them it knows of */
     uint64_t untold_bytes;     /* bytes of those that it does not know of */
@@ -213,7 +216,8 @@ void wr_proxy_on_alarm(void *proxy, unsigned ready);
 /* The loop: connect the message channel. Errors: as wr_stream_connect. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
 void wr_proxy_close_channel(wr_proxy *proxy);
-/* The loop: the connection is over; take what the remote module sent before its end. */
+/* The loop: the connection is over; take what the remote module has sent until now, which is what a
+ * socket holds at the most. */
 void wr_proxy_read_rest(wr_proxy *proxy);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);

@@ -23,6 +23,10 @@
 #define GATHER_NS 50000u
 #define ALARM_NS 100000u
 #define ALARM_BUSY_NS 500000u
+/* Of messages that do not go by the mailbox, the clock is read after so many. */
+#define PASSED_PER_LOOK 64u
+/* After so long it is tried again where memory had run out. */
+#define MEMORY_NS (10 * WR_NS_PER_MS)
 
 static const char it_closed[] = "it closed the message channel";
 
@@ -71,37 +75,34 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
 /* Give the channel what waits in the window. Under tx_lock. */
 static void pump(wr_proxy *proxy)
 {
-    weir_message *msg;
+    size_t size;
     while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           (msg = wr_window_peek(&proxy->window)) != NULL) {
-        if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, image_size(msg));
+           wr_window_peek(&proxy->window, &size) != NULL) {
+        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
+            note_too_large(proxy, size);
             wr_window_drop(&proxy->window);
             continue;
         }
-        weir_err err = wr_channel_send(proxy->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&proxy->window);
-        } else if (err == WEIR_ERR_WOULD_BLOCK) {
+        weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
             wait_for_socket(proxy);
-        } else {
+        } else if (err != WEIR_OK) {
             return; /* the flush that follows says it again */
         }
     }
 }
 
-/* Take messages, over the peer's limit or not, until the window or the socket is full. Under
- * tx_lock.
+/* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
+ * runs out. Under tx_lock.
  */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
 {
     size_t taken = 0;
-    weir_err err = WEIR_OK;
-    while (taken < count && err == WEIR_OK) {
+    while (taken < count && *err == WEIR_OK) {
         size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
-                                     proxy->peer_limit, &err);
+                                     proxy->peer_limit, err);
         taken += sent;
-        if (taken == count || err != WEIR_OK || wr_window_full(&proxy->window)) {
+        if (taken == count || *err != WEIR_OK || wr_window_full(&proxy->window)) {
             break;
         }
         refuse(proxy, msgs[taken++]);
@@ -109,21 +110,41 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
     return taken;
 }
 
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
+/* Until the socket can be written, an acknowledgement comes, or the next connection; or for a
+ * while: the socket may be writable all the time that there is no memory. Under tx_lock. */
+static void pause_node(wr_proxy *proxy, weir_err why)
+{
+    wr_node_pause(proxy->node);
+    proxy->ack_waits = wr_window_full(&proxy->window);
+    if (proxy->channel == NULL || proxy->tx_waits || proxy->ack_waits) {
+        return;
+    }
+    if (why == WEIR_ERR_MEMORY) {
+        proxy->memory_waits = true;
+        set_alarm(proxy, MEMORY_NS);
+    } else {
+        wait_for_socket(proxy);
+    }
+}
+
 static size_t consume(void *self, weir_message **msgs, size_t count)
 {
     wr_proxy *proxy = self;
     size_t taken = 0;
+    weir_err err = WEIR_OK;
     wr_mutex_lock(&proxy->tx_lock);
     if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count);
+        taken = take(proxy, msgs, count, &err);
     }
     if (taken < count) {
-        /* Until the socket can be written, an acknowledgement comes, or the next connection. */
-        wr_node_pause(proxy->node);
-        proxy->ack_waits = wr_window_full(&proxy->window);
-        if (proxy->channel != NULL && !proxy->tx_waits && !proxy->ack_waits) {
-            wait_for_socket(proxy);
-        }
+        pause_node(proxy, err);
     }
     wr_mutex_unlock(&proxy->tx_lock);
     return taken;
@@ -133,13 +154,6 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
 static void flush(wr_proxy *proxy)
 {
     note_result(proxy, wr_channel_flush(proxy->channel));
-}
-
-/* Have the loop look at what is gathered. Under tx_lock. */
-static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
-{
-    proxy->alarm_set = true;
-    wr_alarm_set(proxy->alarm, delay_ns);
 }
 
 /*
@@ -177,6 +191,61 @@ static void drained(void *self, size_t count)
     wr_mutex_unlock(&proxy->tx_lock);
 }
 
+/* May this message go into the window now? Under tx_lock. */
+static bool may_pass(wr_proxy *proxy, const weir_message *msg)
+{
+    size_t size = image_size(msg);
+    return proxy->channel != NULL && !proxy->tx_waits && size <= WR_WINDOW_COPY_MAX &&
+           size <= proxy->peer_limit && wr_window_waiting(&proxy->window) == 0 &&
+           !wr_window_full(&proxy->window);
+}
+
+/* The while is over: write what is gathered. Under tx_lock. */
+static bool flush_in_time(wr_proxy *proxy)
+{
+    uint64_t now = wr_clock_ns();
+    if (now - proxy->flushed_ns < GATHER_NS) {
+        return false;
+    }
+    proxy->flushed_ns = now;
+    flush(proxy);
+    return true;
+}
+
+/*
+ * A message is in the channel, which had `before` bytes to write: write them, or see that they are
+ * written in time. The clock is asked for the first after a write, and now and then. Under tx_lock.
+ */
+static void see_to_passed(wr_proxy *proxy, size_t before)
+{
+    size_t unsent = wr_channel_unsent(proxy->channel);
+    if (unsent < before) {
+        proxy->flushed_ns = wr_clock_ns(); /* it was much, and the channel wrote */
+    } else if (unsent >= WR_SP_TX_BUFFER_SIZE) {
+        flush(proxy); /* the socket is full, and the loop is to know */
+    } else if (before == 0 || ++proxy->passed % PASSED_PER_LOOK == 0) {
+        (void)flush_in_time(proxy);
+    }
+    if (!proxy->alarm_set && wr_channel_unsent(proxy->channel) > 0) {
+        set_alarm(proxy, ALARM_NS);
+    }
+}
+
+/* For a message of a publisher in a hurry: no right to run, no mailbox, no reference. */
+static bool direct(void *self, weir_message *msg)
+{
+    wr_proxy *proxy = self;
+    wr_mutex_lock(&proxy->tx_lock);
+    bool passed = may_pass(proxy, msg);
+    if (passed) {
+        size_t before = wr_channel_unsent(proxy->channel);
+        passed = wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+        see_to_passed(proxy, before);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+    return passed;
+}
+
 void wr_proxy_on_alarm(void *arg, unsigned ready)
 {
     (void)ready;
@@ -184,6 +253,8 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_alarm_take(proxy->alarm);
     wr_mutex_lock(&proxy->tx_lock);
     proxy->alarm_set = false;
+    bool go_on = proxy->memory_waits;
+    proxy->memory_waits = false;
     bool busy = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
     if (busy) {
         set_alarm(proxy, ALARM_BUSY_NS); /* publishers write themselves */
@@ -191,6 +262,9 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
         flush(proxy);
     }
     wr_mutex_unlock(&proxy->tx_lock);
+    if (go_on) {
+        wr_node_ready(proxy->node);
+    }
     if (!busy) {
         wr_node_run_gathered(proxy->node);
     }
@@ -349,8 +423,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
+    if (proxy->channel != NULL) {
+        wr_channel_end_input(proxy->channel); /* else one that lives may write on for ever */
+    }
+    while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -381,10 +457,14 @@ static void read_channel(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && wr_channel_greeted(proxy->channel)) {
         on_greeted(proxy);
     }
+    if (wr_channel_owes(proxy->channel)) {
+        (void)wr_proxy_flush(proxy);
+    }
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
     }
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
         /* What comes behind it must not be taken for it, and acknowledged. */
         wr_proxy_close_channel(proxy);
@@ -449,6 +529,22 @@ static void release(void *self)
     wr_loop_post(proxy->loop, &proxy->free_task);
 }
 
+/* The publishing thread's next large message is best made where its remote module reads it. */
+static void set_place(void *self)
+{
+    wr_proxy *proxy = self;
+    const wr_message_place *now = wr_message_place_now();
+    if (now != NULL && now == atomic_load_explicit(&proxy->place, memory_order_relaxed)) {
+        return;
+    }
+    wr_mutex_lock(&proxy->tx_lock);
+    if (proxy->channel != NULL) {
+        wr_channel_set_place(proxy->channel);
+        atomic_store_explicit(&proxy->place, wr_message_place_now(), memory_order_relaxed);
+    }
+    wr_mutex_unlock(&proxy->tx_lock);
+}
+
 const wr_consumer wr_proxy_consumer = {
     .consume = consume,
     .drained = drained,
@@ -457,7 +553,25 @@ const wr_consumer wr_proxy_consumer = {
     .may_pause = true,
     .takes = true,
     .gather = gather,
+    .direct = direct,
+    .place = set_place,
 };
+
+static bool shares_memory(const wr_proxy *proxy)
+{
+    return (proxy->features & WR_FEATURE_SHARED_MEMORY) != 0;
+}
+
+static weir_err check_peer(const wr_proxy *proxy, const wr_stream *stream, wr_error *error)
+{
+    weir_err err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err == WEIR_OK && shares_memory(proxy) && !wr_peer_is_own(stream)) {
+        err =
+            wr_error_set(error, WEIR_ERR_DENIED,
+                         "shared memory was agreed on, and its message channel is another user's");
+    }
+    return err;
+}
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
 {
@@ -466,7 +580,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    err = check_peer(proxy, stream, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -476,6 +590,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_channel *channel;
     err = wr_channel_create(stream, limit != 0 ? limit : WR_MESSAGE_LIMIT_DEFAULT, &channel);
     if (err != WEIR_OK) {
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    err = shares_memory(proxy) ? wr_channel_share(channel) : WEIR_OK;
+    if (err != WEIR_OK) {
+        wr_channel_destroy(channel);
         return wr_error_set(error, err, "%s", weir_err_text(err));
     }
     err = wr_watch_open(proxy->loop, waitable, on_channel, proxy, &proxy->channel_watch);
@@ -497,7 +616,9 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     wr_mutex_lock(&proxy->tx_lock);
     wr_channel *channel = proxy->channel;
     proxy->channel = NULL;
+    atomic_store_explicit(&proxy->place, NULL, memory_order_relaxed);
     proxy->tx_waits = false;
+    proxy->memory_waits = false;
     wr_node_pause(proxy->node);
     wr_mutex_unlock(&proxy->tx_lock);
     wr_node_set_absent(proxy->node, true);

@@ -54,14 +54,13 @@ void wr_intake_close(weir_remote *remote)
     wr_intake *intake = &remote->intake;
     disconnect(remote);
     drop_batch(intake);
-    wr_stream_close(intake->next);
-    intake->next = NULL;
     if (intake->listener != NULL) {
         wr_remote_unwatch(remote, WR_SOURCE_MESSAGE_LISTENER,
                           wr_listener_waitable(intake->listener));
         wr_listener_close(intake->listener);
         intake->listener = NULL;
     }
+    intake->knocks = 0;
 }
 
 static bool has_room(const wr_intake *intake)
@@ -72,6 +71,9 @@ static bool has_room(const wr_intake *intake)
 /* A connection that failed: the present one goes, the listener waits for the next. */
 static void lose(weir_remote *remote, weir_err err, const wr_error *error)
 {
+    if (err == WEIR_ERR_UNSUPPORTED) {
+        remote->session.sharing_failed = true;
+    }
     if (err == WEIR_ERR_CLOSED) {
         wr_remote_log(remote, WEIR_LOG_DEBUG, "the gateway closed the message channel");
     } else {
@@ -147,6 +149,17 @@ static size_t release(wr_intake *intake, size_t count)
     return bytes;
 }
 
+/* A lone message was answered: what else comes soon would be in the batch. */
+static void give_way(weir_remote *remote)
+{
+    wr_give_way *way = &remote->intake.give_way;
+    if (wr_transmit_holds(&remote->transmit) && wr_give_way_begin(way)) {
+        uint64_t begun_ns = wr_clock_ns();
+        wr_thread_yield();
+        wr_give_way_end(way, wr_clock_ns() - begun_ns);
+    }
+}
+
 static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
@@ -161,8 +174,11 @@ static void deliver(weir_remote *remote)
     uint64_t begun_ns = wr_clock_ns();
     wr_transmit_enter(&remote->transmit);
     wr_module_receive(remote->api, remote->self, intake->batch + intake->first, count);
-    wr_transmit_leave(&remote->transmit);
     adapt_portion(intake, wr_clock_ns() - begun_ns);
+    if (intake->count == 1) {
+        give_way(remote);
+    }
+    wr_transmit_leave(&remote->transmit);
     wr_session_processed(remote, count, release(intake, count));
 }
 
@@ -217,11 +233,21 @@ unsigned wr_intake_interest(weir_remote *remote)
     return interest;
 }
 
+static bool shares_memory(const weir_remote *remote)
+{
+    return (remote->session.features & WR_FEATURE_SHARED_MEMORY) != 0;
+}
+
 static void connect_channel(weir_remote *remote, wr_stream *stream)
 {
     wr_intake *intake = &remote->intake;
     weir_err err = wr_channel_create(stream, WR_MESSAGE_LIMIT_DEFAULT, &intake->channel);
+    if (err == WEIR_OK && shares_memory(remote)) {
+        err = wr_channel_share(intake->channel);
+    }
     if (err != WEIR_OK) {
+        wr_channel_destroy(intake->channel);
+        intake->channel = NULL;
         wr_remote_log(remote, WEIR_LOG_WARN, "cannot take a message channel: %s",
                       weir_err_text(err));
         return;
@@ -233,48 +259,50 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
-/* The present connection may have ended without our having read its end: that comes behind what was
- * sent on it. The new one waits for it; a newer one takes its place. */
-static void keep_waiting(weir_remote *remote, wr_stream *stream)
+/*
+ * Somebody knocks, and the present connection may have ended without our having read its end. It is
+ * read up to there first, by the steps that come, for between them heartbeats are answered; who
+ * knocks waits in the listener's queue. True: not yet.
+ */
+static bool must_wait(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
-    if (intake->next == NULL) {
-        intake->next_steps = 0;
+    if (intake->channel == NULL) {
+        return false;
     }
-    wr_stream_close(intake->next);
-    intake->next = stream;
-    intake->pending = true;
-    wr_transmit_drain(&remote->transmit);
+    if (intake->knocks == 0) {
+        intake->pending = true;
+        wr_transmit_drain(&remote->transmit);
+    }
+    bool read = intake->knocks > 0 && !wr_intake_has_work(remote);
+    return !read && intake->knocks++ < WR_INTAKE_DRAIN_BATCHES;
 }
 
 void wr_intake_accept(weir_remote *remote)
 {
-    wr_stream *stream = wr_remote_accept(remote, remote->intake.listener);
+    wr_intake *intake = &remote->intake;
+    if (must_wait(remote)) {
+        return;
+    }
+    intake->knocks = 0;
+    wr_stream *stream = wr_remote_accept(remote, intake->listener);
     if (stream == NULL) {
         return;
     }
-    if (remote->intake.channel == NULL) {
-        connect_channel(remote, stream);
-    } else {
-        keep_waiting(remote, stream);
-    }
-}
-
-void wr_intake_try_next(weir_remote *remote)
-{
-    wr_intake *intake = &remote->intake;
-    if (intake->next == NULL ||
-        (wr_intake_has_work(remote) && ++intake->next_steps < WR_INTAKE_DRAIN_BATCHES)) {
+    if (shares_memory(remote) && !wr_peer_is_own(stream)) {
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "a connection to the message channel is turned away: shared memory was agreed "
+            "on, and it is another user's");
+        wr_stream_close(stream);
         return;
     }
     if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
         disconnect(remote); /* it has nothing to say, and a newer one may */
     }
-    wr_stream *stream = intake->next;
-    intake->next = NULL;
-    if (intake->channel == NULL) {
-        connect_channel(remote, stream);
-    } else {
+    if (intake->channel != NULL) {
         wr_remote_turn_away(remote, stream, "message", &intake->turned_away);
+        return;
     }
+    connect_channel(remote, stream);
 }

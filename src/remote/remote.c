@@ -222,7 +222,6 @@ static weir_err step(weir_remote *remote, int timeout_ms)
         wr_session_read(remote);
     }
     work(remote);
-    wr_intake_try_next(remote);
     wr_ending_try(remote);
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "message/message.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
@@ -111,11 +112,9 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
     }
 }
 
-/* The next message that may be given to the channel now; NULL: none. */
-static weir_message *next_to_send(const wr_transmit *tx)
+static bool may_send(const wr_transmit *tx)
 {
-    bool may_send = tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
-    return may_send ? wr_window_peek(&tx->window) : NULL;
+    return tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
 }
 
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
@@ -123,17 +122,14 @@ static weir_message *next_to_send(const wr_transmit *tx)
 static uint64_t send_queued(wr_transmit *tx)
 {
     uint64_t dropped = 0;
-    weir_message *msg;
-    while ((msg = next_to_send(tx)) != NULL) {
-        if (image_size(msg) > tx->limit) {
+    size_t size;
+    while (may_send(tx) && wr_window_peek(&tx->window, &size) != NULL) {
+        if (size > tx->limit) {
             dropped++;
             wr_window_drop(&tx->window);
             continue;
         }
-        weir_err err = wr_channel_send(tx->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&tx->window);
-        }
+        weir_err err = wr_window_send_next(&tx->window, tx->channel);
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
     }
@@ -250,6 +246,14 @@ void wr_transmit_leave(wr_transmit *tx)
     inside = tx->outer;
 }
 
+bool wr_transmit_holds(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    bool holds = tx->channel != NULL && !tx->blocked && wr_channel_unsent(tx->channel) > 0;
+    wr_mutex_unlock(&tx->mutex);
+    return holds;
+}
+
 /* Without a channel nothing moves. */
 static void settle(wr_transmit *tx)
 {
@@ -311,13 +315,26 @@ static void flush_soon(wr_transmit *tx)
     wr_poller_wake(tx->poller);
 }
 
+/* WOULD_BLOCK: it has to wait. */
+static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
+{
+    if (!may_send(tx) || wr_window_waiting(&tx->window) > 0) {
+        return WEIR_ERR_WOULD_BLOCK;
+    }
+    weir_err err = wr_window_give(&tx->window, tx->channel, msg);
+    note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
+    return err;
+}
+
 static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
 {
-    weir_err err = wr_window_put(&tx->window, msg);
+    weir_err err = send_at_once(tx, msg);
+    if (err != WEIR_OK) {
+        err = wr_window_put(&tx->window, msg);
+    }
     if (err != WEIR_OK) {
         return err;
     }
-    (void)send_queued(tx); /* all that waits fits: it was measured, and drain ran since connect */
     if (!is_inside(tx)) {
         flush_soon(tx);
     }
@@ -338,6 +355,9 @@ weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait)
     weir_err err = wait_for_room(tx, wait);
     if (err == WEIR_OK) {
         err = send_or_queue(tx, msg);
+    }
+    if (tx->channel != NULL && wr_message_is_bulk(msg)) {
+        wr_channel_set_place(tx->channel); /* for this thread's next one */
     }
     wr_mutex_unlock(&tx->mutex);
     return err;

@@ -97,6 +97,8 @@ void wr_transmit_disconnect(wr_transmit *tx);
  * is published is gathered. Leave writes it. A callback of another remote may lie between. */
 void wr_transmit_enter(wr_transmit *tx);
 void wr_transmit_leave(wr_transmit *tx);
+/* Will leave write anything? */
+bool wr_transmit_holds(wr_transmit *tx);
 
 /* Write if a publisher asked for it. */
 void wr_transmit_work(wr_transmit *tx);
