@@ -195,9 +195,8 @@ weir_err wr_window_send_next(wr_window *window, wr_channel *channel)
 {
     assert(window->next < window->end);
     const wr_window_place *next = place(window, window->next);
-    weir_err err = next->copied
-                       ? wr_channel_send_copy(channel, image_of(window, next), next->size)
-                       : wr_channel_send(channel, next->msg);
+    weir_err err = next->copied ? wr_channel_send_copy(channel, image_of(window, next), next->size)
+                                : wr_channel_send(channel, next->msg);
     if (err == WEIR_OK) {
         wr_window_pass(window);
     }
