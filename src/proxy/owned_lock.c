@@ -7,9 +7,9 @@
  * out again and takes the mutex like everybody, or the other waits until it has left. The compiler
  * must keep the owner's order, hence the signal fences (tests/model/owned_lock.pml).
  *
- * `owner` changes under the mutex. A former owner may have found itself there just before: it looks
- * once more after its store, and the fence of who disowned it lies between, or its store is seen.
- * Only one thread ever stores `inside`, so nobody else's is overwritten by that.
+ * `owner` changes under the mutex. A former owner may have found itself there just before; once
+ * `wanted` is 0 again it sees the change, so it looks once more after that. Only one thread ever
+ * stores `inside`, so nobody else's is overwritten.
  */
 #include "proxy/owned_lock.h"
 
@@ -77,7 +77,6 @@ static void take_by_mutex(wr_owned_lock *lock)
         wait_for_owner(lock);
         if (++lock->others >= WR_OWNED_LOCK_DISOWN_AFTER) {
             atomic_store_explicit(&lock->owner, NULL, memory_order_relaxed);
-            wait_for_owner(lock);
             lock->times = 0;
         }
     }
