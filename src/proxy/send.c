@@ -223,13 +223,11 @@ void wr_proxy_drained(void *self, size_t count)
     wr_proxy_unlock(proxy);
 }
 
-/* May this message go into the window now? Under tx_lock. */
-static bool may_pass(wr_proxy *proxy, const weir_message *msg)
+/* May a message of this size go into the window now? Under tx_lock. */
+static bool may_pass(const wr_proxy *proxy, size_t size)
 {
-    size_t size = image_size(msg);
-    return proxy->channel != NULL && !proxy->tx_waits && size <= WR_WINDOW_COPY_MAX &&
-           size <= proxy->peer_limit && wr_window_waiting(&proxy->window) == 0 &&
-           !wr_window_full(&proxy->window);
+    return proxy->channel != NULL && !proxy->tx_waits && size <= proxy->peer_limit &&
+           wr_window_waiting(&proxy->window) == 0 && !wr_window_full(&proxy->window);
 }
 
 /* The while is over: write what is gathered. Under tx_lock. */
@@ -243,17 +241,19 @@ static void flush_in_time(wr_proxy *proxy)
 }
 
 /*
- * A message is in the channel, which had `before` bytes to write: write them, or see that they are
- * written in time. The clock is asked for the first after a write, and now and then. Under tx_lock.
+ * A frame of this size was put into the channel: write it, or see that it is written in time. The
+ * clock is asked for the first after a write, and now and then. Under tx_lock.
  */
-static void see_to_passed(wr_proxy *proxy, size_t before)
+static void see_to_passed(wr_proxy *proxy, size_t frame_size)
 {
     size_t unsent = wr_channel_unsent(proxy->channel);
-    if (unsent < before) {
+    if (unsent == 0) {
         note_write(proxy, wr_clock_ns()); /* it was much, and the channel wrote */
-    } else if (unsent >= WR_SP_TX_BUFFER_SIZE) {
+        return;
+    }
+    if (unsent >= WR_SP_TX_BUFFER_SIZE) {
         flush(proxy); /* the socket is full, and the loop is to know */
-    } else if (before == 0 || ++proxy->passed % PASSED_PER_LOOK == 0) {
+    } else if (unsent == frame_size || ++proxy->passed % PASSED_PER_LOOK == 0) {
         flush_in_time(proxy);
         catch_up(proxy);
     }
@@ -262,16 +262,18 @@ static void see_to_passed(wr_proxy *proxy, size_t before)
     }
 }
 
-/* For a message of a publisher in a hurry: no right to run, no mailbox, no reference. */
 bool wr_proxy_direct(void *self, weir_message *msg)
 {
     wr_proxy *proxy = self;
+    size_t size = image_size(msg);
+    if (size > WR_WINDOW_COPY_MAX) {
+        return false;
+    }
     wr_owned_lock_take_often(&proxy->tx_lock);
-    bool passed = may_pass(proxy, msg);
+    bool passed =
+        may_pass(proxy, size) && wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
     if (passed) {
-        size_t before = wr_channel_unsent(proxy->channel);
-        passed = wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
-        see_to_passed(proxy, before);
+        see_to_passed(proxy, WR_SP_HEADER_SIZE + size);
     }
     wr_proxy_unlock(proxy);
     return passed;
