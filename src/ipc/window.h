@@ -29,7 +29,7 @@
 
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
  * bytes, so that what is on its way stays in the processor's cache. */
-#define WR_WINDOW_MESSAGES 8192u
+#define WR_WINDOW_MESSAGES 16384u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
