@@ -47,6 +47,9 @@ typedef struct wr_queue_config {
  * wait is refused: bounds the memory that one endless receive can take. */
 #define WR_OVERFLOW_MAX (1u << 20)
 
+/* An overflow list that is empty again keeps its memory up to so many messages. */
+#define WR_OVERFLOW_KEPT 1024u
+
 /* A "block" mailbox is at its limit, too, when the large messages in it (WR_QUEUE_LARGE bytes and
  * more) come to so many bytes: what waits stays in the processor's cache, and memory is bounded. */
 #define WR_QUEUE_LARGE 4096u

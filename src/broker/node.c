@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "broker/node_state.h"
 #include "message/message.h"
+#include "message/place.h"
 #include "platform/clock.h"
 
 static WR_THREAD_LOCAL_SMALL bool inside_callback;
@@ -263,6 +264,17 @@ static weir_err put_to_all(const wr_fanout *out, weir_message *msg, bool owner)
     return result;
 }
 
+/* Where this thread should build its next bulk message: where this one goes. */
+static void choose_place(const wr_fanout *out)
+{
+    const wr_node *sink = out->count == 1 ? out->links[0]->sink : NULL;
+    if (sink == NULL || sink->consumer == NULL || sink->consumer->place == NULL) {
+        wr_message_place_set(NULL);
+        return;
+    }
+    sink->consumer->place(sink->self);
+}
+
 weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
 {
     weir_err err = wait_for_room(node, mode);
@@ -272,6 +284,9 @@ weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
     unsigned slot = reader_enter(node);
     const wr_fanout *out = atomic_load(&node->out);
     if (out != NULL) {
+        if (wr_message_is_bulk(msg)) {
+            choose_place(out);
+        }
         err = put_to_all(out, msg, slot == OWNER_SLOT);
     }
     reader_leave(node, slot);

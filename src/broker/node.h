@@ -62,6 +62,10 @@ typedef struct wr_consumer {
      * are a batch; wr_node_run_gathered will then be called a moment later. Any thread, may not
      * block. */
     bool (*gather)(void *self);
+    /* A bulk message is being published that goes to this node alone: say with wr_message_place_set
+     * where this thread should build its next one. For each such message; any thread, several at a
+     * time, until release; may not block. NULL: in the process's own memory. */
+    void (*place)(void *self);
     /* With `gather`: take one message, borrowed, while nothing waits for the node on its link; the
      * publisher's thread, without the right to run the node. It counts as delivered. False: not
      * now; it goes the other way, by the mailbox. Several threads at a time; may not block. NULL

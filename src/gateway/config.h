@@ -55,6 +55,7 @@ typedef struct wr_outprocess_config {
     char *message_id;       /* likewise; NULL: a fresh one each time */
     uint32_t timeout_ms;    /* for the reply to create */
     uint64_t message_limit; /* bytes; 0: not said */
+    bool shared_memory;     /* for large messages, where it can be; of isolated modules, too */
     wr_users allowed;       /* whose processes may be the module */
     wr_launch_config launch;
 } wr_outprocess_config;

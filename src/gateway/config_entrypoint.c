@@ -17,13 +17,23 @@
 #define TIMEOUT_DEFAULT_MS 1000u
 #define GRACE_PERIOD_DEFAULT_MS 3000u
 
-enum { NATIVE_PATH };
-enum { OUT_ACTIVATION, OUT_CONTROL, OUT_MESSAGE, OUT_TIMEOUT, OUT_LIMIT, OUT_USERS, OUT_LAUNCH };
+enum { NATIVE_PATH, NATIVE_SHARED };
+enum {
+    OUT_ACTIVATION,
+    OUT_CONTROL,
+    OUT_MESSAGE,
+    OUT_TIMEOUT,
+    OUT_LIMIT,
+    OUT_SHARED,
+    OUT_USERS,
+    OUT_LAUNCH
+};
 enum { LAUNCH_PATH, LAUNCH_ARGS, LAUNCH_ENV, LAUNCH_DIR, LAUNCH_GRACE };
 enum { ACTIVATION_NONE, ACTIVATION_LAUNCH };
 
 const wr_module_draft wr_module_draft_default = {
     .config = {.outprocess = {.timeout_ms = TIMEOUT_DEFAULT_MS,
+                              .shared_memory = true,
                               .launch = {.grace_period_ms = GRACE_PERIOD_DEFAULT_MS}},
                .restart = WR_RESTART_CONFIG_DEFAULT,
                .heartbeat = WR_HEARTBEAT_CONFIG_DEFAULT},
@@ -48,6 +58,11 @@ static const wr_option native_options[] = {
                      .max = WR_TEXT_MAX,
                      .offset = offsetof(wr_module_draft, config.module_path),
                      .take = wr_take_text},
+    [NATIVE_SHARED] = {.key = "shared.memory",
+                       .summary = "may large messages go through shared memory",
+                       .kind = WR_OPTION_BOOL,
+                       .offset = offsetof(wr_module_draft, config.outprocess.shared_memory),
+                       .take = wr_take_bool},
 };
 
 static const wr_option outprocess_options[] = {
@@ -86,6 +101,11 @@ static const wr_option outprocess_options[] = {
                    .max = WEIR_MESSAGE_SIZE_MAX,
                    .offset = offsetof(wr_module_draft, config.outprocess.message_limit),
                    .take = wr_take_u64},
+    [OUT_SHARED] = {.key = "shared.memory",
+                    .summary = "may large messages go through shared memory",
+                    .kind = WR_OPTION_BOOL,
+                    .offset = offsetof(wr_module_draft, config.outprocess.shared_memory),
+                    .take = wr_take_bool},
     [OUT_USERS] = {.key = "allow.users",
                    .summary = "users whose processes may be the module",
                    .kind = WR_OPTION_ARRAY,
@@ -294,14 +314,26 @@ static const wr_json_value *place(const wr_json_value *value, const wr_json_valu
     return value->json == NULL || value->inherited ? otherwise : value;
 }
 
+static void check_native(wr_config_reader *reader, const wr_json_value *at,
+                         const wr_json_value *found, const wr_module_draft *draft)
+{
+    const wr_json_value *shared = &found[NATIVE_SHARED];
+    if (draft->config.module_path != NULL) {
+        find_library(reader, place(&found[NATIVE_PATH], at), &draft->config);
+    }
+    if (shared->json != NULL && !shared->inherited && draft->isolation == 0) {
+        wr_config_key_problem(reader, shared,
+                              "is for modules in another process (expected \"isolation\": "
+                              "\"process\")");
+    }
+}
+
 static void check_entrypoint(wr_config_reader *reader, wr_loader_type type,
                              const wr_json_value *module, const wr_json_value *at,
                              const wr_json_value *found, wr_module_draft *draft)
 {
     if (type == WR_LOADER_NATIVE) {
-        if (draft->config.module_path != NULL) {
-            find_library(reader, place(&found[NATIVE_PATH], at), &draft->config);
-        }
+        check_native(reader, at, found, draft);
         return;
     }
     claim_address(reader, place(&found[OUT_CONTROL], at), module,

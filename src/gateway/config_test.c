@@ -128,6 +128,7 @@ static void remote_module_has_defaults(void **state)
     assert_null(module->outprocess.message_id);
     assert_int_equal(module->outprocess.timeout_ms, 1000);
     assert_int_equal(module->outprocess.message_limit, 0);
+    assert_true(module->outprocess.shared_memory);
     assert_null(module->outprocess.launch.path);
     wr_config_destroy(config);
 }
@@ -138,12 +139,14 @@ static void launch_has_what_the_file_says(void **state)
     wr_config *config = parse_good(
         "{\"modules\": [{\"name\": \"a\", \"loader\": {\"name\": \"outprocess\", \"entrypoint\": {"
         "\"control.id\": \"c\", \"message.id\": \"m\", \"timeout\": 5, \"message.limit\": 14,"
+        "\"shared.memory\": false, "
         "\"activation.type\": \"launch\", \"launch\": {\"path\": \"./p\", \"args\": [\"x\", \"\"],"
         "\"env\": {\"A\": \"1\", \"B\": \"\"}, \"working.dir\": \"/\"}}}}]}");
     const wr_outprocess_config *remote = &config->modules[0].outprocess;
     assert_string_equal(remote->message_id, "m");
     assert_int_equal(remote->timeout_ms, 5);
     assert_int_equal(remote->message_limit, 14);
+    assert_false(remote->shared_memory);
     assert_string_equal(remote->launch.path, "./p");
     assert_string_equal(remote->launch.args[0], "x");
     assert_string_equal(remote->launch.args[1], "");

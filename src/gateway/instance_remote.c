@@ -150,6 +150,8 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->folder = config->allowed.count > 0 ? NULL : host->folder;
     options->timeout_ms = config->timeout_ms;
     options->message_limit = config->message_limit;
+    /* A sandbox is for code that is not trusted. */
+    options->shared_memory = config->shared_memory && !instance->config->sandbox.present;
     options->message_path = config->message_id;
     options->allowed = config->allowed;
     options->control_path = config->control_id;
@@ -192,8 +194,11 @@ weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, w
     if (err != WEIR_OK) {
         return err;
     }
-    err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), false,
-                         &instance->node);
+    wr_executor *quick = NULL;
+    err = wr_broker_quick(host->broker, &quick);
+    if (err == WEIR_OK) {
+        err = wr_node_create(instance->config->name, quick, false, &instance->node);
+    }
     if (err == WEIR_OK) {
         err =
             wr_proxy_create(instance->node, host->loop, &instance->proxy_options, &instance->proxy);

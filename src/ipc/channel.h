@@ -24,6 +24,8 @@ typedef struct wr_channel wr_channel;
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_create(wr_stream *stream, uint64_t limit,
                                                      wr_channel **out);
 WR_SHARED void wr_channel_destroy(wr_channel *channel); /* NULL is allowed */
+/* The peer has agreed to shared memory. Before anything is sent or received. Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_share(wr_channel *channel);
 
 /* Queue a message; the caller keeps its reference. Errors: as wr_sp_send. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send(wr_channel *channel, weir_message *msg);
@@ -35,12 +37,20 @@ WR_SHARED size_t wr_channel_unsent(const wr_channel *channel);
 WR_SHARED uint64_t wr_channel_written(const wr_channel *channel);
 /* As wr_sp_flush. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_flush(wr_channel *channel);
+/* Something that came is to be answered by the channel: flush it. Any thread. */
+WR_SHARED bool wr_channel_owes(const wr_channel *channel);
+/* Where large messages that are sent through this channel are best made, for this thread from now
+ * on. A part of sending. */
+WR_SHARED void wr_channel_set_place(wr_channel *channel);
 
 /* The next message; the caller owns one reference. Errors: as wr_sp_receive; PROTOCOL also for an
- * image that is not well-formed. */
+ * image that is not well-formed; UNSUPPORTED: shared memory does not come through, and is not to be
+ * agreed on again. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_receive(wr_channel *channel, weir_message **out,
                                                       wr_error *error);
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
+/* Receive what the peer has written until now, then CLOSED. */
+WR_SHARED void wr_channel_end_input(wr_channel *channel);
 WR_SHARED wr_waitable wr_channel_waitable(wr_channel *channel);
 
 #endif

@@ -49,3 +49,9 @@ weir_err wr_peer_check(const wr_stream *stream, const wr_users *allowed, wr_erro
                         "allowed users are accepted",
                         user);
 }
+
+bool wr_peer_is_own(const wr_stream *stream)
+{
+    uint32_t user;
+    return wr_stream_peer_user(stream, &user) == WEIR_OK && user == wr_user_self();
+}

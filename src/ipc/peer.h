@@ -32,5 +32,8 @@ WR_SHARED bool wr_users_has(const wr_users *users, uint32_t id);
  * `error` says whose it is. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_check(const wr_stream *stream, const wr_users *allowed,
                                                  wr_error *error);
+/* Is the process at the other end this user's? Then it could do what it likes with this one's
+ * memory anyhow, and may share some. */
+WR_SHARED bool wr_peer_is_own(const wr_stream *stream);
 
 #endif

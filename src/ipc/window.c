@@ -152,7 +152,8 @@ size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msg
 {
     size_t taken = 0;
     *err = WEIR_OK;
-    while (taken < count && image_size(msgs[taken]) <= limit && !is_full(window)) {
+    /* Asked first: so wr_window_full, whatever ends this, counts nothing that is acknowledged. */
+    while (taken < count && !is_full(window) && image_size(msgs[taken]) <= limit) {
         *err = give(window, channel, msgs[taken], true);
         if (*err != WEIR_OK) {
             break;

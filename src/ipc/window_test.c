@@ -258,6 +258,23 @@ static void what_is_remembered_does_not_fill_the_window(void **state)
     wr_window_deinit(&window);
 }
 
+static void a_message_over_the_limit_finds_the_room_that_was_acknowledged(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    for (unsigned n = 0; n < 8; n++) {
+        put_large(&window, WR_WINDOW_BYTES / 8);
+    }
+    assert_int_equal(wr_window_acknowledge(&window, 8), WEIR_OK);
+    weir_message *msg = numbered(8);
+    weir_err err;
+    assert_int_equal(wr_window_send(&window, NULL, &msg, 1, 1, &err), 0);
+    assert_int_equal(err, WEIR_OK);
+    assert_false(wr_window_full(&window)); /* no acknowledgement will come that could say so */
+    weir_message_unref(msg);
+    wr_window_deinit(&window);
+}
+
 static void large_messages_are_remembered_up_to_a_limit_of_bytes(void **state)
 {
     (void)state;
@@ -323,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_acknowledge_was_given_what_was_sent),
         cmocka_unit_test(what_is_remembered_does_not_fill_the_window),
         cmocka_unit_test(small_and_large_ones_are_sent_again_in_order),
+        cmocka_unit_test(a_message_over_the_limit_finds_the_room_that_was_acknowledged),
         cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

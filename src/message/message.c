@@ -1,43 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * The message: one block of a small header and the wire image, which starts at a multiple of eight.
+ * The message: one block of a small header and the wire image (message/image.h), which starts at a
+ * multiple of eight; of a view, the head only (view.c).
  *
- * Invariant: once sealed, the image is well-formed and the header's offsets agree with it, so that
- * the getters need no checks. The image:
- *
- *     A1 60 | u32 total size | u32 properties | name\0value\0 ... | u32 content size | content
+ * Invariant: once sealed, the head is well-formed and the header's offsets agree with it, so that
+ * the getters need no checks.
  */
 #include "message/message.h"
 
-#include <stdatomic.h>
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "message/image.h"
 #include "message/pool.h"
 #include "message/properties.h"
+#include "message/view.h"
 
-#define MAGIC_0 0xa1u
-#define MAGIC_1 0x60u
-#define TOTAL_AT 2u
-#define COUNT_AT 6u
-#define PROPERTIES_AT 10u
-#define CONTENT_SIZE_BYTES 4u
-/* A name and a value, both empty, with their NULs. */
-#define PROPERTY_SIZE_MIN 2u
-
-struct weir_message {
-    /* Adding is relaxed, giving back releases, and whoever frees has acquired: so all uses of the
-     * message by other threads come before its memory is reused. */
-    atomic_size_t references;
-    uint32_t size; /* of the image */
-    uint32_t property_count;
-    uint32_t content_at;
-    uint32_t content_size;
-    bool redelivered; /* set before the message is shared */
-    _Alignas(8) unsigned char image[];
-};
+static_assert(offsetof(struct weir_message, image) <= 32, "the cost of every small message");
 
 weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
 {
@@ -51,136 +34,39 @@ weir_err wr_message_image_new(size_t size, void **image, weir_message **out)
     atomic_init(&msg->references, 1);
     msg->size = (uint32_t)size;
     msg->redelivered = false;
+    msg->view = false;
+    msg->bytes = msg->image;
     *image = msg->image;
     *out = msg;
     return WEIR_OK;
 }
 
-/* ---- checking an image from outside ---- */
-
-/* Take the text at `*at`, which must end before `end`; its size counts the NUL. */
-static weir_err take_text(const weir_message *msg, size_t *at, size_t end, const char **text,
-                          size_t *text_size, wr_error *error)
+/* Whole and without properties, as most small messages are: a look at it says so. */
+static bool is_plain(const unsigned char *image, uint32_t size)
 {
-    const unsigned char *start = msg->image + *at;
-    const unsigned char *nul = *at < end ? memchr(start, 0, end - *at) : NULL;
-    if (nul == NULL) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: a property's text has no NUL before the content size", *at);
-    }
-    *text = (const char *)start;
-    *text_size = (size_t)(nul - start) + 1;
-    *at += *text_size;
-    return WEIR_OK;
-}
-
-static weir_err take_properties(const weir_message *msg, uint32_t count, size_t *at,
-                                wr_properties *list, wr_error *error)
-{
-    size_t end = msg->size - CONTENT_SIZE_BYTES;
-    for (uint32_t i = 0; i < count; i++) {
-        wr_property_entry entry;
-        weir_err err = take_text(msg, at, end, &entry.name, &entry.name_size, error);
-        if (err == WEIR_OK) {
-            err = take_text(msg, at, end, &entry.value, &entry.value_size, error);
-        }
-        if (err != WEIR_OK) {
-            return err;
-        }
-        wr_properties_add(list, &entry);
-    }
-    return WEIR_OK;
-}
-
-static weir_err check_unique(const weir_message *msg, wr_properties *list, wr_error *error)
-{
-    const char *repeated = NULL;
-    weir_err err = wr_properties_merge(list, &repeated);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "no memory to check the property names");
-    }
-    if (repeated != NULL) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %zu: a property name comes again",
-                            (size_t)((const unsigned char *)repeated - msg->image));
-    }
-    return WEIR_OK;
-}
-
-static weir_err check_header(const weir_message *msg, uint32_t *count, wr_error *error)
-{
-    const unsigned char *image = msg->image;
-    if (msg->size < WEIR_MESSAGE_SIZE_MIN) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %u: the image ends here, and the smallest has %u bytes",
-                            msg->size, WEIR_MESSAGE_SIZE_MIN);
-    }
-    if (image[0] != MAGIC_0 || image[1] != MAGIC_1) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte 0: a message begins with a1 60, this with %02x %02x", image[0],
-                            image[1]);
-    }
-    uint32_t total = wr_get_u32(image + TOTAL_AT);
-    if (total != msg->size) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %u: total size %u, but the image has %u bytes", TOTAL_AT, total,
-                            msg->size);
-    }
-    *count = wr_get_u32(image + COUNT_AT);
-    if (*count > (msg->size - WEIR_MESSAGE_SIZE_MIN) / PROPERTY_SIZE_MIN) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %u: %u properties do not fit into the image", COUNT_AT, *count);
-    }
-    if (*count > WR_PROPERTIES_MAX) {
-        return wr_error_set(error, WEIR_ERR_TOO_LARGE, "byte %u: %u properties, over the limit %u",
-                            COUNT_AT, *count, WR_PROPERTIES_MAX);
-    }
-    return WEIR_OK;
-}
-
-static weir_err check_content(weir_message *msg, size_t at, wr_error *error)
-{
-    uint32_t stated = wr_get_u32(msg->image + at);
-    uint32_t there = msg->size - (uint32_t)at - CONTENT_SIZE_BYTES;
-    if (stated > there) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, but %u are left", at, stated, there);
-    }
-    if (stated < there) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, and %u bytes too many after it", at,
-                            stated, there - stated);
-    }
-    msg->content_at = (uint32_t)at + CONTENT_SIZE_BYTES;
-    msg->content_size = stated;
-    return WEIR_OK;
+    return size >= WEIR_MESSAGE_SIZE_MIN && image[0] == WR_IMAGE_MAGIC_0 &&
+           image[1] == WR_IMAGE_MAGIC_1 && wr_get_u32(image + WR_IMAGE_TOTAL_AT) == size &&
+           wr_get_u32(image + WR_IMAGE_COUNT_AT) == 0 &&
+           wr_get_u32(image + WR_IMAGE_PROPERTIES_AT) == size - WEIR_MESSAGE_SIZE_MIN;
 }
 
 weir_err wr_message_image_seal(weir_message *msg, wr_error *error)
 {
-    uint32_t count = 0;
-    weir_err err = check_header(msg, &count, error);
+    if (is_plain(msg->image, msg->size)) {
+        msg->property_count = 0;
+        msg->content_at = WEIR_MESSAGE_SIZE_MIN;
+        msg->content_size = msg->size - WEIR_MESSAGE_SIZE_MIN;
+        return WEIR_OK;
+    }
+    wr_image image = {.bytes = msg->image, .size = msg->size, .there = msg->size};
+    weir_err err = wr_image_check(&image, error);
     if (err != WEIR_OK) {
         return err;
     }
-    msg->property_count = count;
-    if (count == 0) {
-        return check_content(msg, PROPERTIES_AT, error);
-    }
-    wr_properties list;
-    err = wr_properties_init(&list, count);
-    if (err != WEIR_OK) {
-        return wr_error_set(error, err, "no memory for %u properties", count);
-    }
-    size_t at = PROPERTIES_AT;
-    err = take_properties(msg, count, &at, &list, error);
-    if (err == WEIR_OK) {
-        err = check_content(msg, at, error);
-    }
-    if (err == WEIR_OK) {
-        err = check_unique(msg, &list, error);
-    }
-    wr_properties_deinit(&list);
-    return err;
+    msg->property_count = image.property_count;
+    msg->content_at = image.head_size;
+    msg->content_size = image.content_size;
+    return WEIR_OK;
 }
 
 weir_err weir_message_decode(const void *image, size_t size, weir_message **out)
@@ -264,15 +150,15 @@ static weir_err measure(const wr_properties *list, size_t content_size, size_t *
     return *count > WR_PROPERTIES_MAX ? WEIR_ERR_TOO_LARGE : WEIR_OK;
 }
 
-/* All of the image but the content. */
+/* The head. */
 static void fill(weir_message *msg, const wr_properties *list, uint32_t count, size_t content_size)
 {
     unsigned char *image = msg->image;
-    image[0] = MAGIC_0;
-    image[1] = MAGIC_1;
-    wr_put_u32(image + TOTAL_AT, msg->size);
-    wr_put_u32(image + COUNT_AT, count);
-    size_t at = PROPERTIES_AT;
+    image[0] = WR_IMAGE_MAGIC_0;
+    image[1] = WR_IMAGE_MAGIC_1;
+    wr_put_u32(image + WR_IMAGE_TOTAL_AT, msg->size);
+    wr_put_u32(image + WR_IMAGE_COUNT_AT, count);
+    size_t at = WR_IMAGE_PROPERTIES_AT;
     for (size_t i = 0; i < list->count; i++) {
         const wr_property_entry *entry = &list->entries[i];
         if (wr_property_kept(entry)) {
@@ -283,8 +169,17 @@ static void fill(weir_message *msg, const wr_properties *list, uint32_t count, s
     }
     wr_put_u32(image + at, (uint32_t)content_size);
     msg->property_count = count;
-    msg->content_at = (uint32_t)at + CONTENT_SIZE_BYTES;
+    msg->content_at = (uint32_t)at + WR_IMAGE_CONTENT_SIZE_BYTES;
     msg->content_size = (uint32_t)content_size;
+}
+
+/* Of a bulk message it is in the thread's place, if that has room. */
+static weir_err new_image(size_t size, size_t head_size, void **image, weir_message **out)
+{
+    if (size - head_size >= WR_MESSAGE_BULK_MIN && wr_view_in_place(size, head_size, image, out)) {
+        return WEIR_OK;
+    }
+    return wr_message_image_new(size, image, out);
 }
 
 static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
@@ -302,12 +197,15 @@ static weir_err build(wr_properties *list, size_t content_size, void **content, 
     }
     void *image = NULL;
     weir_message *msg = NULL;
-    err = wr_message_image_new(size, &image, &msg);
+    err = new_image(size, size - content_size, &image, &msg);
     if (err != WEIR_OK) {
         return err;
     }
     fill(msg, list, count, content_size);
-    *content = msg->image + msg->content_at;
+    if (msg->view) {
+        memcpy(image, msg->image, msg->content_at);
+    }
+    *content = (unsigned char *)image + msg->content_at;
     *out = msg;
     return WEIR_OK;
 }
@@ -379,7 +277,7 @@ weir_err weir_message_with(const weir_message *msg, const weir_property *changes
         err = build(&list, msg->content_size, &content, out);
     }
     if (err == WEIR_OK) {
-        memcpy(content, msg->image + msg->content_at, msg->content_size);
+        memcpy(content, msg->bytes + msg->content_at, msg->content_size);
     }
     wr_properties_deinit(&list);
     return err;
@@ -395,7 +293,7 @@ weir_message *weir_message_ref(weir_message *msg)
 
 void wr_message_ref_many(weir_message *msg, size_t count)
 {
-    atomic_fetch_add_explicit(&msg->references, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&msg->references, (uint32_t)count, memory_order_relaxed);
 }
 
 void weir_message_unref(weir_message *msg)
@@ -406,7 +304,11 @@ void weir_message_unref(weir_message *msg)
     /* Whoever holds the only reference needs no read-modify-write: nobody else can add one. */
     if (atomic_load_explicit(&msg->references, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&msg->references, 1, memory_order_acq_rel) == 1) {
-        wr_pool_put(msg, sizeof(*msg) + msg->size);
+        if (msg->view) {
+            wr_view_release(msg);
+        } else {
+            wr_pool_put(msg, sizeof(*msg) + msg->size);
+        }
     }
 }
 
@@ -415,7 +317,7 @@ void weir_message_unref(weir_message *msg)
 const void *weir_message_content(const weir_message *msg, size_t *size)
 {
     *size = msg->content_size;
-    return msg->image + msg->content_at;
+    return msg->bytes + msg->content_at;
 }
 
 const char *weir_message_property(const weir_message *msg, const char *name)
@@ -436,8 +338,8 @@ size_t weir_message_property_count(const weir_message *msg)
 
 bool weir_message_next(const weir_message *msg, weir_property_iter *iter)
 {
-    size_t at = PROPERTIES_AT + iter->used_;
-    if (at + CONTENT_SIZE_BYTES >= msg->content_at) {
+    size_t at = WR_IMAGE_PROPERTIES_AT + iter->used_;
+    if (at + WR_IMAGE_CONTENT_SIZE_BYTES >= msg->content_at) {
         return false;
     }
     iter->name = (const char *)msg->image + at;
@@ -450,6 +352,12 @@ bool weir_message_next(const weir_message *msg, weir_property_iter *iter)
 const void *weir_message_image(const weir_message *msg, size_t *size)
 {
     *size = msg->size;
+    return msg->bytes;
+}
+
+const void *wr_message_head(const weir_message *msg, size_t *size)
+{
+    *size = msg->content_at;
     return msg->image;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/api.h"
 #include "base/error.h"
+#include "platform/shared_memory.h"
 
 /* What a poller or the control loop can wait for. */
 typedef intptr_t wr_waitable;
@@ -52,7 +53,27 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_write(wr_stream *stream, const wr_s
                                                    size_t count, size_t *sent);
 /* The user id of the process at the other end. Errors: UNSUPPORTED, IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_peer_user(const wr_stream *stream, uint32_t *user);
+/*
+ * Memory along with the bytes. It comes to the other side no later than the first byte that is
+ * written after wr_stream_attach_memory.
+ *
+ * attach: `memory` is borrowed until that byte is written or the stream is closed. One at a time.
+ *   A part of writing.
+ * accept: without this, what comes along with bytes is dropped. Before the first read.
+ * take: what came with the bytes read so far, readable; the caller closes it. Of several that come
+ *   before one is taken all but the first are dropped. A part of reading.
+ *   Errors: NOT_FOUND (nothing came), TOO_LARGE (over `limit` bytes), PROTOCOL (its size could
+ *   still change, or it is something else), MEMORY, IO (also: what came was lost for want of
+ *   descriptors), DENIED; `error`, which may be NULL, says why. After an error it is gone.
+ */
+WR_SHARED void wr_stream_attach_memory(wr_stream *stream, const wr_shared_memory *memory);
+WR_SHARED void wr_stream_accept_memory(wr_stream *stream);
+WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_take_memory(wr_stream *stream, size_t limit,
+                                                         wr_shared_memory **out, wr_error *error);
 WR_SHARED wr_waitable wr_stream_waitable(const wr_stream *stream);
+/* What the peer has written until now can still be read, then comes CLOSED; what it writes from now
+ * on fails there. */
+WR_SHARED void wr_stream_end_input(wr_stream *stream);
 /* NULL is allowed. */
 WR_SHARED void wr_stream_close(wr_stream *stream);
 

@@ -13,6 +13,7 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/folder.h"
+#include "platform/shared_memory.h"
 #include "proxy/proxy_internal.h"
 
 void wr_proxy_send_start(wr_proxy *proxy)
@@ -81,6 +82,14 @@ static void get_position(wr_proxy *proxy, wr_position *position)
     wr_proxy_unlock(proxy);
 }
 
+/* What is offered to the process that has connected. */
+static uint32_t offered_features(const wr_proxy *proxy)
+{
+    bool shared = proxy->options.shared_memory && !proxy->sharing_failed &&
+                  wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(proxy->control));
+    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | (shared ? WR_FEATURE_SHARED_MEMORY : 0);
+}
+
 static void send_create(wr_proxy *proxy)
 {
     wr_buffer uri = WR_BUFFER_INIT;
@@ -91,7 +100,7 @@ static void send_create(wr_proxy *proxy)
         .args = proxy->options.args,
         .extension = {.present = true,
                       .message_limit = WR_MESSAGE_LIMIT_DEFAULT,
-                      .features = WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT,
+                      .features = offered_features(proxy),
                       .window = WR_WINDOW_MESSAGES,
                       .protocol = {WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST},
                       .session = proxy->session,
@@ -162,8 +171,9 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-                     (unsigned long long)(extension->position.first - proxy->received));
+        uint64_t lost = extension->position.first - proxy->received;
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu %s lost on the way from the remote module",
+                     (unsigned long long)lost, wr_text_plural(lost, "message is", "messages are"));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -174,7 +184,7 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
 /* Find out what comes first on the new message channel. False: the peer's account is impossible. */
 static bool agree(wr_proxy *proxy, const wr_extension *extension)
 {
-    proxy->features = extension->features & (WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT);
+    proxy->features = extension->features & offered_features(proxy);
     bool acknowledged = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     wr_position mine;
     get_position(proxy, &mine);
@@ -190,8 +200,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
-                     (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu %s sent again", (unsigned long long)again,
+                     wr_text_plural(again, "message is", "messages are"));
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;

@@ -15,6 +15,7 @@
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
+#include "message/place.h"
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
@@ -32,12 +33,11 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
 
-/* How long what a lost remote module left in a socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
-#define WR_REST_MAX_NS UINT64_C(1000000000)
-
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
+
+/* What fails again and again is logged when its reason changes: as far as these bytes of it do. */
+#define WR_REASON_SIZE 128u
 
 struct wr_proxy {
     /* Set once. */
@@ -52,6 +52,9 @@ struct wr_proxy {
     _Atomic uint64_t redelivered; /* written by the loop */
     _Atomic uint64_t restarts;    /* written by the loop */
     _Atomic uint64_t hangs;       /* written by the loop */
+    /* The channel's, written under tx_lock; only to be compared with: a thread that has it keeps it
+     * alive. NULL: it has none, or nobody has asked. */
+    _Atomic(const wr_message_place *) place;
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
@@ -70,6 +73,7 @@ struct wr_proxy {
     _Atomic uint64_t acknowledged; /* by the remote module; the window learns of it later */
     _Atomic uint64_t sent;         /* as the window's, or a moment older */
     _Atomic uint64_t flushed_ns;   /* when something was last written */
+    atomic_bool memory_waits;      /* there was none: the node is paused until the alarm rings */
     /* The window is full, and somebody waits for an acknowledgement. Whoever sets it looks at
      * `acknowledged` after that, and the loop at this after it changed that. */
     atomic_bool ack_waits;
@@ -86,20 +90,22 @@ struct wr_proxy {
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count;  /* names fresh message channels */
-    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
-    bool answered;          /* one was, by an old peer that may answer the others, too */
-    char *message_path;     /* of this create */
-    bool waiting_logged;    /* once for each time of waiting */
-    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
-    wr_log_limit log_limit; /* of wr_proxy_log */
-    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count; /* names fresh message channels */
+    unsigned unanswered;   /* creates sent on this connection and not answered, up to a limit */
+    bool answered;         /* one was, by an old peer that may answer the others, too */
+    char *message_path;    /* of this create */
+    bool waiting_logged;   /* once until somebody greets */
+    char refusal[WR_REASON_SIZE]; /* why somebody who is there cannot be connected to, as it was
+                                   * logged; "" until somebody greets */
+    wr_log_limit log_limit;       /* of wr_proxy_log */
+    char trouble[WR_REASON_SIZE]; /* why an attempt to attach failed, likewise until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
     wr_id session;             /* ours, from create on */
     wr_id instance;            /* of the remote that we last talked with */
     uint32_t features;         /* agreed with it: WR_FEATURE_... */
+    bool sharing_failed;       /* memory did not come through once: it is not offered any more */
     uint64_t received;         /* its messages that the broker has accepted */
     uint64_t told;             /* how many of them it knows of */
     uint64_t untold_bytes;     /* bytes of those that it does not know of */
@@ -132,9 +138,10 @@ struct wr_proxy {
     wr_task control_task; /* go on reading control messages */
     wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
-    /* stop waits for `stopped`: under stop_lock. */
+    /* stop waits for `let_go`, join for `stopped`: under stop_lock. */
     wr_mutex stop_lock;
     wr_cond stop_done;
+    bool let_go; /* stopping, and nobody is connected any more */
     bool stopped;
 };
 
@@ -237,7 +244,8 @@ void wr_proxy_update_watch(wr_proxy *proxy);
 /* The loop: connect the message channel. Errors: as wr_stream_connect. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
 void wr_proxy_close_channel(wr_proxy *proxy);
-/* The loop: the connection is over; take what the remote module sent before its end. */
+/* The loop: the connection is over; take what the remote module has sent until now, which is what a
+ * socket holds at the most. */
 void wr_proxy_read_rest(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);
 void wr_proxy_on_read_task(wr_task *task);

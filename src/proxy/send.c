@@ -22,6 +22,8 @@
 #define ALARM_BUSY_NS 500000u
 /* Of messages that do not go by the mailbox, the clock is read after so many. */
 #define PASSED_PER_LOOK 64u
+/* After so long it is tried again where memory had run out. */
+#define MEMORY_NS (10 * WR_NS_PER_MS)
 
 /* Tell the window what is acknowledged. Under tx_lock. */
 static void catch_up(wr_proxy *proxy)
@@ -120,45 +122,62 @@ static void pump(wr_proxy *proxy)
     }
 }
 
-/* Take messages, over the peer's limit or not, until the window or the socket is full. Under
- * tx_lock.
+/* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
+ * runs out. Under tx_lock.
  */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
 {
     size_t taken = 0;
-    weir_err err = WEIR_OK;
-    while (taken < count && err == WEIR_OK) {
+    while (taken < count && *err == WEIR_OK) {
         size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
-                                     proxy->peer_limit, &err);
+                                     proxy->peer_limit, err);
         taken += sent;
-        if (taken == count || err != WEIR_OK) {
+        if (taken == count || *err != WEIR_OK) {
             break;
         }
-        if (wr_window_full(&proxy->window)) {
-            if (wait_for_acknowledgement(proxy)) {
-                break;
-            }
-            continue;
+        if (!wr_window_full(&proxy->window)) {
+            refuse(proxy, msgs[taken++]);
+        } else if (wait_for_acknowledgement(proxy)) {
+            break;
         }
-        refuse(proxy, msgs[taken++]);
     }
     return taken;
+}
+
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
+/* Until the socket can be written, an acknowledgement comes, or the next connection; or for a
+ * while: the socket may be writable all the time that there is no memory. Under tx_lock. */
+static void pause_node(wr_proxy *proxy, weir_err why)
+{
+    wr_node_pause(proxy->node);
+    if (proxy->channel == NULL || proxy->tx_waits || wr_window_full(&proxy->window)) {
+        return;
+    }
+    if (why == WEIR_ERR_MEMORY) {
+        atomic_store_explicit(&proxy->memory_waits, true, memory_order_relaxed);
+        set_alarm(proxy, MEMORY_NS);
+    } else {
+        wait_for_socket(proxy);
+    }
 }
 
 size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
 {
     wr_proxy *proxy = self;
     size_t taken = 0;
+    weir_err err = WEIR_OK;
     wr_proxy_lock(proxy);
     if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count);
+        taken = take(proxy, msgs, count, &err);
     }
     if (taken < count) {
-        /* Until the socket can be written, an acknowledgement comes, or the next connection. */
-        wr_node_pause(proxy->node);
-        if (proxy->channel != NULL && !proxy->tx_waits && !wr_window_full(&proxy->window)) {
-            wait_for_socket(proxy);
-        }
+        pause_node(proxy, err);
     }
     wr_proxy_unlock(proxy);
     return taken;
@@ -168,13 +187,6 @@ size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
 static void flush(wr_proxy *proxy)
 {
     note_result(proxy, wr_channel_flush(proxy->channel));
-}
-
-/* Have the loop look at what is gathered. Under tx_lock. */
-static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
-{
-    proxy->alarm_set = true;
-    wr_alarm_set(proxy->alarm, delay_ns);
 }
 
 /* Is the while over in which what comes is gathered? */
@@ -284,16 +296,22 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     (void)ready;
     wr_proxy *proxy = arg;
     wr_alarm_take(proxy->alarm);
-    if (!is_over(proxy, wr_clock_ns())) {
+    bool busy = !is_over(proxy, wr_clock_ns());
+    if (busy && !atomic_load_explicit(&proxy->memory_waits, memory_order_relaxed)) {
         wr_alarm_set(proxy->alarm, ALARM_BUSY_NS); /* publishers write themselves */
         return;
     }
     wr_proxy_lock(proxy);
     proxy->alarm_set = false;
+    bool go_on = atomic_load_explicit(&proxy->memory_waits, memory_order_relaxed);
+    atomic_store_explicit(&proxy->memory_waits, false, memory_order_relaxed);
     if (proxy->channel != NULL && !proxy->tx_waits) {
         flush(proxy);
     }
     wr_proxy_unlock(proxy);
+    if (go_on) {
+        wr_node_ready(proxy->node);
+    }
     wr_node_run_gathered(proxy->node);
 }
 

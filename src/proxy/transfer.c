@@ -12,6 +12,7 @@
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
+
 static const char it_closed[] = "it closed the message channel";
 
 /* The greeting is read whatever the sinks say. */
@@ -104,8 +105,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
+    if (proxy->channel != NULL) {
+        wr_channel_end_input(proxy->channel); /* else one that lives may write on for ever */
+    }
+    while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -113,7 +116,7 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->trouble_logged = false;
+    proxy->trouble[0] = '\0';
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);
@@ -136,10 +139,14 @@ static void read_channel(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && wr_channel_greeted(proxy->channel)) {
         on_greeted(proxy);
     }
+    if (wr_channel_owes(proxy->channel)) {
+        (void)wr_proxy_flush(proxy);
+    }
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);
         return;
     }
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
     if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
         /* What comes behind it must not be taken for it, and acknowledged. */
         wr_proxy_close_channel(proxy);
@@ -204,6 +211,22 @@ static void release(void *self)
     wr_loop_post(proxy->loop, &proxy->free_task);
 }
 
+/* The publishing thread's next large message is best made where its remote module reads it. */
+static void set_place(void *self)
+{
+    wr_proxy *proxy = self;
+    const wr_message_place *now = wr_message_place_now();
+    if (now != NULL && now == atomic_load_explicit(&proxy->place, memory_order_relaxed)) {
+        return;
+    }
+    wr_proxy_lock(proxy);
+    if (proxy->channel != NULL) {
+        wr_channel_set_place(proxy->channel);
+        atomic_store_explicit(&proxy->place, wr_message_place_now(), memory_order_relaxed);
+    }
+    wr_proxy_unlock(proxy);
+}
+
 const wr_consumer wr_proxy_consumer = {
     .consume = wr_proxy_consume,
     .drained = wr_proxy_drained,
@@ -213,7 +236,24 @@ const wr_consumer wr_proxy_consumer = {
     .takes = true,
     .gather = wr_proxy_gather,
     .direct = wr_proxy_direct,
+    .place = set_place,
 };
+
+static bool shares_memory(const wr_proxy *proxy)
+{
+    return (proxy->features & WR_FEATURE_SHARED_MEMORY) != 0;
+}
+
+static weir_err check_peer(const wr_proxy *proxy, const wr_stream *stream, wr_error *error)
+{
+    weir_err err = wr_peer_check(stream, &proxy->options.allowed, error);
+    if (err == WEIR_OK && shares_memory(proxy) && !wr_peer_is_own(stream)) {
+        err =
+            wr_error_set(error, WEIR_ERR_DENIED,
+                         "shared memory was agreed on, and its message channel is another user's");
+    }
+    return err;
+}
 
 weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
 {
@@ -222,7 +262,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     if (err != WEIR_OK) {
         return err;
     }
-    err = wr_peer_check(stream, &proxy->options.allowed, error);
+    err = check_peer(proxy, stream, error);
     if (err != WEIR_OK) {
         wr_stream_close(stream);
         return err;
@@ -232,6 +272,11 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     wr_channel *channel;
     err = wr_channel_create(stream, limit != 0 ? limit : WR_MESSAGE_LIMIT_DEFAULT, &channel);
     if (err != WEIR_OK) {
+        return wr_error_set(error, err, "%s", weir_err_text(err));
+    }
+    err = shares_memory(proxy) ? wr_channel_share(channel) : WEIR_OK;
+    if (err != WEIR_OK) {
+        wr_channel_destroy(channel);
         return wr_error_set(error, err, "%s", weir_err_text(err));
     }
     err = wr_watch_open(proxy->loop, waitable, on_channel, proxy, &proxy->channel_watch);
@@ -253,7 +298,9 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     wr_proxy_lock(proxy);
     wr_channel *channel = proxy->channel;
     proxy->channel = NULL;
+    atomic_store_explicit(&proxy->place, NULL, memory_order_relaxed);
     proxy->tx_waits = false;
+    atomic_store_explicit(&proxy->memory_waits, false, memory_order_relaxed);
     wr_node_pause(proxy->node);
     wr_proxy_unlock(proxy);
     wr_node_set_absent(proxy->node, true);

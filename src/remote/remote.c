@@ -138,6 +138,19 @@ wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener)
     return stream;
 }
 
+void wr_remote_turn_away(weir_remote *remote, wr_stream *stream, const char *channel, bool *said)
+{
+    wr_stream_close(stream);
+    if (!*said) {
+        *said = true;
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "a second connection to the %s channel is turned away, and whoever else comes "
+            "before the first one ends",
+            channel);
+    }
+}
+
 /* Running */
 
 static void on_messages(weir_remote *remote, unsigned ready)

@@ -3,8 +3,10 @@
  * The remote side's own data, and what its files offer to each other:
  *   remote.c    life cycle, the three ways to run, the loop's one step
  *   session.c   the control channel: create, start, destroy, reply
+ *   agreement.c what a create and its reply agree on
  *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
+ *   give_way.c  who waits for the core goes first (give_way.h)
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
  */
@@ -25,6 +27,7 @@
 #include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
+#include "remote/give_way.h"
 #include "remote/transmit.h"
 #include "weir/remote.h"
 
@@ -35,8 +38,9 @@
  * twice as many each time that it does not: between two calls heartbeats are answered. */
 #define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
-/* When the gateway ends the module, what it sent before is delivered first: this many batches, so
- * that a peer which never stops sending cannot put the end off. */
+/* When the gateway ends the module, or somebody else wants to connect, what was sent before is
+ * delivered first: this many batches, so that a peer which never stops sending cannot put that off.
+ */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
@@ -67,13 +71,15 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool pending;      /* there may be more to read */
-    bool agreed;       /* this connection's create was taken: it may be told what is processed */
-    bool start_came;   /* after it */
-    bool extended;     /* the present or last gateway sent an extension block */
-    uint32_t features; /* agreed with it: WR_FEATURE_... */
-    wr_id id;          /* of its session */
-    wr_id instance;    /* ours, from attach to detach */
+    bool pending;        /* there may be more to read */
+    bool turned_away;    /* somebody was, because of this connection: that is logged once */
+    bool agreed;         /* this connection's create was taken: it may be told what is processed */
+    bool start_came;     /* after it */
+    bool extended;       /* the present or last gateway sent an extension block */
+    uint32_t features;   /* agreed with it: WR_FEATURE_... */
+    bool sharing_failed; /* memory did not come through once: it is not offered any more */
+    wr_id id;            /* of its session */
+    wr_id instance;      /* ours, from attach to detach */
     wr_progress processed; /* messages of this session that receive has returned from */
     wr_progress told;      /* how many of them the gateway knows of */
     uint64_t untold_ns;    /* since when there are such that it does not know of */
@@ -88,14 +94,17 @@ typedef struct wr_intake {
     wr_listener *listener;                    /* NULL: there is no module */
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
+    bool turned_away;                         /* somebody was, because of this channel */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
     size_t first;                             /* of these: those before it are delivered */
     size_t count;                             /* with those */
     size_t bytes;
+    unsigned knocks;          /* steps for which somebody else has waited to be accepted */
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
+    wr_give_way give_way;
 } wr_intake;
 
 struct weir_remote {
@@ -157,6 +166,12 @@ void wr_session_tell_in_time(weir_remote *remote);
 /* Is there something that could be told? */
 bool wr_session_owes(weir_remote *remote);
 
+/* agreement.c */
+/* The gateway, or the connection to it, was away, and the module is still the one that it wants. */
+bool wr_session_can_resume(const weir_remote *remote, const wr_control_message *create);
+/* Find out together where both stand: what comes first on the new message channel. */
+void wr_session_agree(weir_remote *remote, const wr_extension *extension);
+
 /* ending.c */
 /* Destroy the module if there is one; what it published goes out as far as the socket takes it. */
 void wr_ending_destroy(weir_remote *remote);
@@ -187,5 +202,8 @@ void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable
 /* The next connection that may talk to us; NULL: none. Whoever is of another user is turned away,
  * with a line in the log. */
 wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener);
+/* A second connection to a channel ("control") is closed; a gateway comes again each second, and
+ * one line in the log says so for as long as the present connection lasts (`*said`). */
+void wr_remote_turn_away(weir_remote *remote, wr_stream *stream, const char *channel, bool *said);
 
 #endif

@@ -46,6 +46,7 @@ static void disconnect(weir_remote *remote)
     free(session->large_frame);
     session->large_frame = NULL;
     session->agreed = false;
+    session->turned_away = false;
     forget_create(session);
 }
 
@@ -208,53 +209,6 @@ static weir_err create_module(weir_remote *remote, const wr_control_message *cre
     return err;
 }
 
-/* The gateway, or the connection to it, was away, and the module is still the one that it wants. */
-static bool can_resume(const weir_remote *remote, const wr_control_message *create)
-{
-    const char *args = remote->session.args;
-    return remote->created && (remote->session.features & WR_FEATURE_ACKNOWLEDGE) != 0 &&
-           (create->extension.features & WR_FEATURE_ACKNOWLEDGE) != 0 && args != NULL &&
-           strcmp(args, create->args) == 0;
-}
-
-static bool same_id(const wr_id *a, const wr_id *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static uint32_t offered_features(void)
-{
-    bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
-    return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0);
-}
-
-/* Find out together where both stand: what comes first on the new message channel. */
-static void agree(weir_remote *remote, const wr_extension *extension)
-{
-    wr_session *session = &remote->session;
-    wr_intake *intake = &remote->intake;
-    bool same = same_id(&session->id, &extension->session);
-    session->agreed = true;
-    session->extended = extension->present;
-    session->features = extension->features & offered_features();
-    session->id = extension->session;
-    bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
-    if (!same || session->processed.count < extension->position.first) {
-        session->processed.count = extension->position.first;
-    }
-    intake->redelivered_end = extension->position.sent;
-    bool knows_us = same && same_id(&session->instance, &extension->instance);
-    if (acknowledged && knows_us &&
-        wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
-        wr_remote_log(remote, WEIR_LOG_WARN,
-                      "the gateway says that it received more than was sent; all is sent again");
-    }
-    session->told = wr_transmit_agree(&remote->transmit, acknowledged, session->processed,
-                                      extension->position.first);
-    intake->number = session->told.count;
-    intake->known_end = session->processed.count;
-}
-
 /* Without memory for them the next create makes a new module. */
 static void remember_args(wr_session *session, const char *args)
 {
@@ -299,7 +253,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         reply(remote, WR_REPLY_MODULE_FAILED, wr_error_text(&error));
         return;
     }
-    bool resumed = can_resume(remote, create);
+    bool resumed = wr_session_can_resume(remote, create);
     if (resumed) {
         wr_intake_drain(remote); /* what a gateway sent before it died, it cannot send again */
     } else {
@@ -312,7 +266,7 @@ static void on_create(weir_remote *remote, const wr_control_message *create,
         wr_intake_close(remote);
         forget_create(&remote->session);
     }
-    agree(remote, &create->extension);
+    wr_session_agree(remote, &create->extension);
     if (open_messages(remote, create->uri, &error) != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_ERROR, "cannot listen at %s: %s", create->uri,
                       wr_error_text(&error));
@@ -589,9 +543,7 @@ void wr_session_accept(weir_remote *remote)
         disconnect(remote);
     }
     if (session->stream != NULL) {
-        wr_remote_log(remote, WEIR_LOG_WARN,
-                      "a second connection to the control channel is turned away");
-        wr_stream_close(stream);
+        wr_remote_turn_away(remote, stream, "control", &session->turned_away);
         return;
     }
     connect_stream(remote, stream);

@@ -9,13 +9,26 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "message/message.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
 #define TOO_LARGE_LOG_EVERY 1000u
 
-/* The queue whose module the present thread is calling, if any. */
+/* The queue whose module the present thread is calling, the innermost; NULL: none. */
 static WR_THREAD_LOCAL_SMALL const wr_transmit *inside;
+
+/* Is the present thread in a callback of this queue's module? One that polls another remote of its
+ * program is in both. */
+static bool is_inside(const wr_transmit *tx)
+{
+    const wr_transmit *at = inside;
+    while (at != NULL && at != tx) {
+        at = at->outer;
+    }
+    return at != NULL;
+}
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller)
 {
@@ -140,8 +153,8 @@ void wr_transmit_drain(wr_transmit *tx)
     wr_mutex_unlock(&tx->mutex);
     if (dropped > 0) {
         wr_log(tx->name, WEIR_LOG_WARN,
-               "%" PRIu64 " queued messages are over this gateway's limit and are dropped",
-               dropped);
+               "%" PRIu64 " queued %s over this gateway's limit and dropped", dropped,
+               wr_text_plural(dropped, "message is", "messages are"));
     }
 }
 
@@ -169,7 +182,7 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     weir_err err = wr_window_acknowledge(&tx->window, count);
     wr_window_release(&tx->window);
     (void)send_queued(tx); /* the window may have been full */
-    if (inside != tx) {
+    if (!is_inside(tx)) {
         flush(tx);
     }
     if (!is_full(tx)) {
@@ -221,6 +234,7 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
 
 void wr_transmit_enter(wr_transmit *tx)
 {
+    tx->outer = inside;
     inside = tx;
 }
 
@@ -229,7 +243,15 @@ void wr_transmit_leave(wr_transmit *tx)
     wr_mutex_lock(&tx->mutex);
     flush(tx);
     wr_mutex_unlock(&tx->mutex);
-    inside = NULL;
+    inside = tx->outer;
+}
+
+bool wr_transmit_holds(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    bool holds = tx->channel != NULL && !tx->blocked && wr_channel_unsent(tx->channel) > 0;
+    wr_mutex_unlock(&tx->mutex);
+    return holds;
 }
 
 /* Without a channel nothing moves. */
@@ -263,7 +285,7 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 
 static weir_err wait_for_room(wr_transmit *tx, bool wait)
 {
-    while (inside != tx && is_full(tx)) {
+    while (!is_inside(tx) && is_full(tx)) {
         if (tx->closing) {
             return WEIR_ERR_CLOSED;
         }
@@ -313,7 +335,7 @@ static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
     if (err != WEIR_OK) {
         return err;
     }
-    if (inside != tx) {
+    if (!is_inside(tx)) {
         flush_soon(tx);
     }
     return WEIR_OK;
@@ -333,6 +355,9 @@ weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait)
     weir_err err = wait_for_room(tx, wait);
     if (err == WEIR_OK) {
         err = send_or_queue(tx, msg);
+    }
+    if (tx->channel != NULL && wr_message_is_bulk(msg)) {
+        wr_channel_set_place(tx->channel); /* for this thread's next one */
     }
     wr_mutex_unlock(&tx->mutex);
     return err;

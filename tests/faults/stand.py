@@ -54,6 +54,12 @@ def memory_kb(pid):
     return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE).group(1))
 
 
+def anonymous_kb(pid):
+    """Without files, of which a part counts that depends on who else has them mapped."""
+    text = harness.read_text(f"/proc/{pid}/smaps_rollup")
+    return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE).group(1))
+
+
 def count_descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

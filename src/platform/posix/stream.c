@@ -13,11 +13,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "descriptor_os.h"
 #include "os_error.h"
+#include "shared_memory_os.h"
 #include "stream_os.h"
 
+/* The three after fd: see wr_stream_attach_memory. */
 struct wr_stream {
     int fd;
+    const wr_shared_memory *attached; /* borrowed; NULL: none */
+    bool accepts;
+    wr_received received;
 };
 
 weir_err wr_stream_adopt(int fd, wr_stream **out)
@@ -27,7 +33,7 @@ weir_err wr_stream_adopt(int fd, wr_stream **out)
         close(fd);
         return WEIR_ERR_MEMORY;
     }
-    stream->fd = fd;
+    *stream = (wr_stream){.fd = fd, .received = WR_RECEIVED_NOTHING};
     *out = stream;
     return WEIR_OK;
 }
@@ -138,9 +144,11 @@ weir_err wr_stream_read2(wr_stream *stream, void *first, size_t first_size, void
         return WEIR_ERR_INVALID;
     }
     struct iovec parts[2] = {{first, first_size}, {second, second_size}};
+    size_t used = second_size > 0 ? 2 : 1;
     ssize_t result;
     do {
-        result = readv(stream->fd, parts, second_size > 0 ? 2 : 1);
+        result = stream->accepts ? wr_descriptor_read(stream->fd, parts, used, &stream->received)
+                                 : readv(stream->fd, parts, (int)used);
     } while (result < 0 && errno == EINTR);
     if (result < 0) {
         return transfer_error(errno);
@@ -160,10 +168,9 @@ weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count
         /* iov_base serves reading too, and so is not const. */
         parts[i] = (struct iovec){(void *)slices[i].data, slices[i].size};
     }
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = used};
     ssize_t result;
     do {
-        result = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+        result = wr_descriptor_write(stream->fd, parts, used, stream->attached);
     } while (result < 0 && errno == EINTR);
     if (result < 0) {
         return transfer_error(errno);
@@ -171,8 +178,35 @@ weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count
     if (result == 0) {
         return WEIR_ERR_INVALID; /* the slices held nothing to send */
     }
+    stream->attached = NULL;
     *sent = (size_t)result;
     return WEIR_OK;
+}
+
+void wr_stream_attach_memory(wr_stream *stream, const wr_shared_memory *memory)
+{
+    stream->attached = memory;
+}
+
+void wr_stream_accept_memory(wr_stream *stream)
+{
+    stream->accepts = true;
+}
+
+weir_err wr_stream_take_memory(wr_stream *stream, size_t limit, wr_shared_memory **out,
+                               wr_error *error)
+{
+    wr_received came = stream->received;
+    stream->received = WR_RECEIVED_NOTHING;
+    if (came.fd >= 0) {
+        return wr_shared_memory_adopt(came.fd, limit, out, error);
+    }
+    if (came.lost) {
+        return wr_error_set(error, WEIR_ERR_IO,
+                            "the peer's shared memory was lost: this process may not open more "
+                            "files");
+    }
+    return wr_error_set(error, WEIR_ERR_NOT_FOUND, "the peer sent no shared memory");
 }
 
 weir_err wr_stream_peer_user(const wr_stream *stream, uint32_t *user)
@@ -191,10 +225,18 @@ wr_waitable wr_stream_waitable(const wr_stream *stream)
     return stream->fd;
 }
 
+void wr_stream_end_input(wr_stream *stream)
+{
+    (void)shutdown(stream->fd, SHUT_RD); /* fails only where the connection has ended already */
+}
+
 void wr_stream_close(wr_stream *stream)
 {
     if (stream == NULL) {
         return;
+    }
+    if (stream->received.fd >= 0) {
+        close(stream->received.fd);
     }
     close(stream->fd);
     free(stream);

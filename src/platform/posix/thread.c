@@ -165,6 +165,14 @@ void wr_thread_detach(wr_thread *thread)
     thread->started = false;
 }
 
+void wr_thread_stand_back(void)
+{
+#ifdef SCHED_IDLE
+    const struct sched_param none = {.sched_priority = 0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none); /* else it takes its share */
+#endif
+}
+
 unsigned wr_thread_cores(void)
 {
     cpu_set_t allowed;
@@ -187,26 +195,44 @@ typedef struct exit_call {
     void *arg;
 } exit_call;
 
-static _Thread_local exit_call own_exit_call;
+typedef struct exit_calls {
+    exit_call calls[WR_THREAD_EXIT_CALLS_MAX];
+    unsigned count;
+} exit_calls;
+
+static _Thread_local exit_calls own_exit_calls;
 static pthread_key_t exit_key;
 static wr_once exit_key_made = WR_ONCE_INIT;
 
-static void run_exit_call(void *arg)
+/* A call may add others. */
+static void run_exit_calls(void *arg)
 {
-    exit_call *call = arg;
-    call->run(call->arg);
+    exit_calls *own = arg;
+    while (own->count > 0) {
+        exit_call call = own->calls[--own->count];
+        call.run(call.arg);
+    }
 }
 
 static void make_exit_key(void)
 {
-    must(pthread_key_create(&exit_key, run_exit_call));
+    must(pthread_key_create(&exit_key, run_exit_calls));
 }
 
 void wr_thread_on_exit(void (*run)(void *arg), void *arg)
 {
+    exit_calls *own = &own_exit_calls;
+    unsigned at = 0;
+    while (at < own->count && own->calls[at].run != run) {
+        at++;
+    }
+    if (at == WR_THREAD_EXIT_CALLS_MAX) {
+        abort();
+    }
+    own->calls[at] = (exit_call){run, arg};
+    own->count += at == own->count;
     wr_once_run(&exit_key_made, make_exit_key);
-    own_exit_call = (exit_call){run, arg};
-    must(pthread_setspecific(exit_key, &own_exit_call));
+    must(pthread_setspecific(exit_key, own));
 }
 
 static bool can_fence_others;
@@ -243,6 +269,11 @@ bool wr_thread_can_fence_others(void)
 {
     wr_once_run(&fence_made, make_fence);
     return can_fence_others;
+}
+
+void wr_thread_yield(void)
+{
+    (void)sched_yield(); /* cannot fail */
 }
 
 void wr_thread_relax(void)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The other side's shared pool (contract in shared_pool.h). Whatever comes from there is a number
+ * to be checked, and so is what lies in the memory.
+ */
+#include <stdlib.h>
+
+#include "ipc/shared_pool.h"
+
+struct wr_peer_pool {
+    atomic_size_t refs;
+    wr_shared_memory *memory;
+    const unsigned char *bytes;
+    size_t size;
+};
+
+weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_error *error)
+{
+    size_t size = wr_shared_memory_size(memory);
+    if (size < WR_SHARED_POOL_SIZE_MIN || size > WR_SHARED_POOL_SIZE_MAX) {
+        wr_shared_memory_close(memory);
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "a shared pool has %u to %u bytes, and the peer's has %zu",
+                            WR_SHARED_POOL_SIZE_MIN, WR_SHARED_POOL_SIZE_MAX, size);
+    }
+    wr_peer_pool *pool = calloc(1, sizeof(*pool));
+    if (pool == NULL) {
+        wr_shared_memory_close(memory);
+        return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for the peer's shared pool");
+    }
+    atomic_init(&pool->refs, 1);
+    pool->memory = memory;
+    pool->bytes = wr_shared_memory_bytes(memory);
+    pool->size = size;
+    *out = pool;
+    return WEIR_OK;
+}
+
+wr_peer_pool *wr_peer_pool_ref(wr_peer_pool *pool)
+{
+    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+    return pool;
+}
+
+void wr_peer_pool_unref(wr_peer_pool *pool)
+{
+    if (pool == NULL || atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    wr_shared_memory_close(pool->memory);
+    free(pool);
+}
+
+size_t wr_peer_pool_size(const wr_peer_pool *pool)
+{
+    return pool->size;
+}
+
+const _Atomic uint32_t *wr_peer_pool_marks(const wr_peer_pool *pool)
+{
+    return (const _Atomic uint32_t *)(const void *)pool->bytes;
+}
+
+const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offset, size_t size)
+{
+    if (offset < WR_SHARED_POOL_DATA_AT || offset > pool->size || size > pool->size - offset) {
+        return NULL;
+    }
+    return pool->bytes + offset;
+}

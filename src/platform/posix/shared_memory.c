@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Shared memory: a file that has no name and lies in memory (memfd). Its seals say what nobody can
+ * do with it any more. Invariant: the size of what is mapped cannot shrink, so no access to it
+ * raises a signal.
+ */
+#define _GNU_SOURCE
+#include "platform/shared_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "os_error.h"
+#include "platform/thread.h"
+#include "shared_memory_os.h"
+
+/* For C libraries that are older than the system: of Linux 5.1 and 6.3. */
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u
+#endif
+
+/* What keeps a reader from being hit by a change of the size. */
+#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+/* The writer's map stays writable; no other ever will be. */
+#define ALL_SEALS (SIZE_SEALS | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
+struct wr_shared_memory {
+    int fd;
+    void *bytes;
+    size_t size;
+};
+
+static int create_file(void)
+{
+    const char *name = "weir-shared"; /* to be seen in /proc */
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL) {
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    }
+    return fd;
+}
+
+/* Map the file, then give up all that the map does not need. 0, or a number of errno. */
+static int prepare(wr_shared_memory *memory)
+{
+    if (ftruncate(memory->fd, (off_t)memory->size) != 0) {
+        return errno;
+    }
+    void *bytes = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, 0);
+    if (bytes == MAP_FAILED) {
+        return errno;
+    }
+    memory->bytes = bytes;
+    return fcntl(memory->fd, F_ADD_SEALS, ALL_SEALS) == 0 ? 0 : errno;
+}
+
+static weir_err create_error(int number, size_t size, wr_error *error)
+{
+    switch (number) {
+    case ENOSYS: /* no such call, or a sandbox that says so */
+    case EINVAL: /* no such seal */
+    case EPERM:
+    case EACCES:
+        return wr_error_set(error, WEIR_ERR_UNSUPPORTED,
+                            "the system has no shared memory that can be sealed (Linux 5.1 has), "
+                            "or this process may not use it");
+    default:
+        return wr_os_error_set(error, number, "cannot make shared memory of %zu bytes", size);
+    }
+}
+
+weir_err wr_shared_memory_create(size_t size, wr_shared_memory **out, wr_error *error)
+{
+    if (size == 0 || size > PTRDIFF_MAX) {
+        return wr_error_set(error, WEIR_ERR_INVALID, "shared memory cannot have %zu bytes", size);
+    }
+    wr_shared_memory *memory = calloc(1, sizeof(*memory));
+    if (memory == NULL) {
+        return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a handle of shared memory");
+    }
+    memory->size = size;
+    memory->fd = create_file();
+    int number = memory->fd < 0 ? errno : prepare(memory);
+    if (number != 0) {
+        wr_shared_memory_close(memory);
+        return create_error(number, size, error);
+    }
+    *out = memory;
+    return WEIR_OK;
+}
+
+static bool supported;
+static wr_once supported_known = WR_ONCE_INIT;
+
+static void try_once(void)
+{
+    wr_shared_memory *memory = NULL;
+    supported = wr_shared_memory_create(1, &memory, NULL) == WEIR_OK;
+    if (supported) {
+        wr_shared_memory_close(memory);
+    }
+}
+
+bool wr_shared_memory_supported(void)
+{
+    wr_once_run(&supported_known, try_once);
+    return supported;
+}
+
+/* Memory of an ordinary kind, whose size is settled: else reading it might raise a signal. Huge
+ * pages are another kind: there may be none left when one is needed. */
+static weir_err check_file(int fd, size_t limit, size_t *size, wr_error *error)
+{
+    struct statfs system;
+    struct stat file;
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || fstat(fd, &file) != 0 || fstatfs(fd, &system) != 0 ||
+        (unsigned long)system.f_type != TMPFS_MAGIC) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "the peer sent a descriptor of something else than shared memory");
+    }
+    if ((seals & SIZE_SEALS) != SIZE_SEALS) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "the size of the peer's shared memory could still change (it has the "
+                            "seals %#x, expected at least %#x)",
+                            (unsigned)seals, (unsigned)SIZE_SEALS);
+    }
+    if (file.st_size <= 0) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "the peer's shared memory has no bytes");
+    }
+    if ((uintmax_t)file.st_size > limit) {
+        return wr_error_set(error, WEIR_ERR_TOO_LARGE,
+                            "the peer's shared memory has %ju bytes, over the limit of %zu",
+                            (uintmax_t)file.st_size, limit);
+    }
+    *size = (size_t)file.st_size;
+    return WEIR_OK;
+}
+
+static weir_err map_to_read(wr_shared_memory *memory, wr_error *error)
+{
+    void *bytes = mmap(NULL, memory->size, PROT_READ, MAP_SHARED, memory->fd, 0);
+    if (bytes == MAP_FAILED) {
+        return wr_os_error_set(error, errno, "cannot map the peer's shared memory of %zu bytes",
+                               memory->size);
+    }
+    memory->bytes = bytes;
+    return WEIR_OK;
+}
+
+weir_err wr_shared_memory_adopt(int fd, size_t limit, wr_shared_memory **out, wr_error *error)
+{
+    wr_shared_memory *memory = calloc(1, sizeof(*memory));
+    if (memory == NULL) {
+        close(fd);
+        return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a handle of shared memory");
+    }
+    memory->fd = fd;
+    weir_err err = check_file(fd, limit, &memory->size, error);
+    if (err == WEIR_OK) {
+        err = map_to_read(memory, error);
+    }
+    if (err != WEIR_OK) {
+        wr_shared_memory_close(memory);
+        return err;
+    }
+    /* The map is all that is needed: the descriptor is one of few. */
+    close(memory->fd);
+    memory->fd = -1;
+    *out = memory;
+    return WEIR_OK;
+}
+
+weir_err wr_shared_memory_secure(wr_shared_memory *memory, size_t size)
+{
+    int result;
+    do {
+        result = fallocate(memory->fd, 0, 0, (off_t)size);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
+void wr_shared_memory_close(wr_shared_memory *memory)
+{
+    if (memory == NULL) {
+        return;
+    }
+    if (memory->bytes != NULL) {
+        munmap(memory->bytes, memory->size);
+    }
+    if (memory->fd >= 0) {
+        close(memory->fd);
+    }
+    free(memory);
+}
+
+void *wr_shared_memory_bytes(wr_shared_memory *memory)
+{
+    return memory->bytes;
+}
+
+size_t wr_shared_memory_size(const wr_shared_memory *memory)
+{
+    return memory->size;
+}
+
+int wr_shared_memory_descriptor(const wr_shared_memory *memory)
+{
+    return memory->fd;
+}

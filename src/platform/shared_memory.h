@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Memory that one process writes and others only read. Its size never changes, so that no reader is
+ * ever stopped by memory that went away. It goes to another process along a stream:
+ * wr_stream_attach_memory here, wr_stream_take_memory there.
+ */
+#ifndef WR_PLATFORM_SHARED_MEMORY_H
+#define WR_PLATFORM_SHARED_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/api.h"
+#include "base/error.h"
+
+typedef struct wr_shared_memory wr_shared_memory;
+
+/* Can this system make such memory? Any thread. */
+WR_SHARED bool wr_shared_memory_supported(void);
+/* `size` bytes, all 0, that only this process can write. They cost nothing until they are secured.
+ * Errors: INVALID (size 0), UNSUPPORTED (an old system, or a sandbox), MEMORY, IO; `error`, which
+ * may be NULL, says why. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_shared_memory_create(size_t size, wr_shared_memory **out,
+                                                           wr_error *error);
+/* Bytes that were not secured may turn out to be missing when they are touched, which ends the
+ * program. Secure the first `size` bytes; the creator only. Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_shared_memory_secure(wr_shared_memory *memory, size_t size);
+/* No longer in this process; who else has it keeps it. NULL is allowed. */
+WR_SHARED void wr_shared_memory_close(wr_shared_memory *memory);
+
+/* To be written only by the process that has created it: elsewhere a write is stopped by the
+ * system. */
+WR_SHARED void *wr_shared_memory_bytes(wr_shared_memory *memory);
+WR_SHARED size_t wr_shared_memory_size(const wr_shared_memory *memory);
+
+#endif
