@@ -236,17 +236,6 @@ void wr_window_drop(wr_window *window)
     window->sent -= window->sent > window->next;
 }
 
-bool wr_window_full(const wr_window *window)
-{
-    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
-           window->bytes >= WR_WINDOW_BYTES;
-}
-
-uint64_t wr_window_waiting(const wr_window *window)
-{
-    return window->end - window->next;
-}
-
 weir_err wr_window_acknowledge(wr_window *window, uint64_t count)
 {
     if (count > window->sent) {

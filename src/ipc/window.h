@@ -29,7 +29,7 @@
 
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
  * bytes, so that what is on its way stays in the processor's cache. */
-#define WR_WINDOW_MESSAGES 8192u
+#define WR_WINDOW_MESSAGES 16384u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
@@ -88,9 +88,16 @@ WR_SHARED void wr_window_pass(wr_window *window);
 /* The next message is given up, because the peer would not take it; those after it move up. */
 WR_SHARED void wr_window_drop(wr_window *window);
 /* As much is sent and unacknowledged as may be. */
-WR_SHARED bool wr_window_full(const wr_window *window);
+static inline bool wr_window_full(const wr_window *window)
+{
+    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
+           window->bytes >= WR_WINDOW_BYTES;
+}
 /* How many wait to be sent. */
-WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
+static inline uint64_t wr_window_waiting(const wr_window *window)
+{
+    return window->end - window->next;
+}
 /* The peer has processed all below `count`. The messages are released later, by wr_window_release
  * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
  * PROTOCOL (more than was sent). */

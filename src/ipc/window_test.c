@@ -294,6 +294,38 @@ static void large_messages_are_remembered_up_to_a_limit_of_bytes(void **state)
     wr_window_deinit(&window);
 }
 
+static void small_and_large_ones_are_sent_again_in_order(void **state)
+{
+    (void)state;
+    unsigned char large[2 * WR_WINDOW_COPY_MAX] = {0};
+    wr_window window = {.keep = true, .keep_last = 16};
+    for (uint64_t n = 0; n < 300; n++) {
+        weir_message *msg = NULL;
+        memcpy(large, &n, sizeof(n));
+        size_t size = n % 3 == 0 ? sizeof(large) : sizeof(n);
+        assert_int_equal(weir_message_new(NULL, 0, large, size, &msg), WEIR_OK);
+        assert_int_equal(wr_window_put(&window, msg), WEIR_OK);
+        weir_message_unref(msg);
+        wr_window_pass(&window);
+        if (n == 199) {
+            assert_int_equal(wr_window_acknowledge(&window, 100), WEIR_OK);
+        }
+    }
+    wr_window_rewind(&window, true);
+    for (uint64_t n = 100; n < 300; n++) {
+        size_t size = 0;
+        weir_message *msg = NULL;
+        const void *image = wr_window_peek(&window, &size);
+        assert_non_null(image);
+        assert_int_equal(weir_message_decode(image, size, &msg), WEIR_OK);
+        assert_memory_equal(weir_message_content(msg, &size), &n, sizeof(n));
+        assert_int_equal(size, n % 3 == 0 ? sizeof(large) : sizeof(n));
+        weir_message_unref(msg);
+        wr_window_pass(&window);
+    }
+    wr_window_deinit(&window);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +339,7 @@ int main(void)
         cmocka_unit_test(the_last_acknowledged_are_remembered),
         cmocka_unit_test(a_peer_that_does_not_acknowledge_was_given_what_was_sent),
         cmocka_unit_test(what_is_remembered_does_not_fill_the_window),
+        cmocka_unit_test(small_and_large_ones_are_sent_again_in_order),
         cmocka_unit_test(a_message_over_the_limit_finds_the_room_that_was_acknowledged),
         cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
     };

@@ -77,9 +77,9 @@ static bool choose_message_path(wr_proxy *proxy)
 
 static void get_position(wr_proxy *proxy, wr_position *position)
 {
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     *position = (wr_position){proxy->received, proxy->window.acknowledged, proxy->window.sent};
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
 }
 
 /* What is offered to the process that has connected. */
@@ -158,9 +158,9 @@ static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
     } else if (proxy->options.message_limit != 0) {
         limit = proxy->options.message_limit;
     }
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     proxy->peer_limit = limit;
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
 }
 
 /* The remote's side of where both stand: its messages continue, or a new instance begins. */

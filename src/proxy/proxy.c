@@ -3,6 +3,7 @@
  * The proxy's begin, start and stop (contract in proxy.h).
  */
 #include "proxy/proxy.h"
+#include "proxy/owned_lock.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -219,7 +220,7 @@ static void destroy(wr_proxy *proxy)
     wr_window_deinit(&proxy->window);
     wr_cond_deinit(&proxy->stop_done);
     wr_mutex_deinit(&proxy->stop_lock);
-    wr_mutex_deinit(&proxy->tx_lock);
+    wr_owned_lock_deinit(&proxy->tx_lock);
     free(proxy);
 }
 
@@ -273,7 +274,7 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->write_task.run = wr_proxy_on_write_task;
     proxy->read_task.run = wr_proxy_on_read_task;
     proxy->control_task.run = wr_proxy_on_control_task;
-    wr_mutex_init(&proxy->tx_lock);
+    wr_owned_lock_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);
     wr_loop_call(loop, open_times, proxy);

@@ -2,7 +2,7 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * heartbeat.c and transfer.c (messages, both ways).
+ * heartbeat.c, send.c and transfer.c (messages to the remote module and from it).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
+#include "proxy/owned_lock.h"
 #include "proxy/proxy.h"
 
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
@@ -57,18 +58,25 @@ struct wr_proxy {
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
-    wr_mutex tx_lock;
+    wr_owned_lock tx_lock; /* by wr_proxy_lock */
     wr_channel *channel;
     uint64_t peer_limit; /* bytes, of one message image */
     uint64_t refused;    /* messages over that limit */
     wr_window window;    /* sent and not acknowledged; outlives connections */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
-    bool memory_waits;   /* there was none: the node is paused until the alarm rings */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
-    uint64_t flushed_ns; /* when something was last written */
     uint64_t passed;     /* messages that did not go by the mailbox */
-    bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
+
+    /* Written under tx_lock, but the first by the loop; read by the loop without it, as what comes
+     * thousands of times a second is not to disturb the lock's owner. */
+    _Atomic uint64_t acknowledged; /* by the remote module; the window learns of it later */
+    _Atomic uint64_t sent;         /* as the window's, or a moment older */
+    _Atomic uint64_t flushed_ns;   /* when something was last written */
+    atomic_bool memory_waits;      /* there was none: the node is paused until the alarm rings */
+    /* The window is full, and somebody waits for an acknowledgement. Whoever sets it looks at
+     * `acknowledged` after that, and the loop at this after it changed that. */
+    atomic_bool ack_waits;
 
     /* The loop only. */
     wr_sp_stream *control;
@@ -209,16 +217,17 @@ void wr_proxy_end_heartbeat(wr_proxy *proxy);
 void wr_proxy_heard(wr_proxy *proxy);
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
 
-/* transfer.c. */
-extern const wr_consumer wr_proxy_consumer;
+/* send.c. */
+/* Take tx_lock; the window knows what is acknowledged. */
+void wr_proxy_lock(wr_proxy *proxy);
+void wr_proxy_unlock(wr_proxy *proxy);
 /* The loop: the alarm rang. */
 void wr_proxy_on_alarm(void *proxy, unsigned ready);
-/* The loop: connect the message channel. Errors: as wr_stream_connect. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
-void wr_proxy_close_channel(wr_proxy *proxy);
-/* The loop: the connection is over; take what the remote module has sent until now, which is what a
- * socket holds at the most. */
-void wr_proxy_read_rest(wr_proxy *proxy);
+/* As wr_consumer says. */
+size_t wr_proxy_consume(void *proxy, weir_message **msgs, size_t count);
+void wr_proxy_drained(void *proxy, size_t count);
+bool wr_proxy_gather(void *proxy);
+bool wr_proxy_direct(void *proxy, weir_message *msg);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 /* The loop: begin the next connection with the oldest message that is not acknowledged. */
@@ -227,6 +236,17 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
+
+/* transfer.c. */
+extern const wr_consumer wr_proxy_consumer;
+/* The loop: watch the message channel for what is to be done. */
+void wr_proxy_update_watch(wr_proxy *proxy);
+/* The loop: connect the message channel. Errors: as wr_stream_connect. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
+void wr_proxy_close_channel(wr_proxy *proxy);
+/* The loop: the connection is over; take what the remote module has sent until now, which is what a
+ * socket holds at the most. */
+void wr_proxy_read_rest(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);
 void wr_proxy_on_read_task(wr_task *task);
 
