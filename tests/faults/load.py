@@ -16,6 +16,7 @@ from hostile import Hostile
 
 SHORT_SECONDS = 6
 PAUSE_MAX_S = 0.2
+REMOTES = 3
 FULL_SUFFIX = "calm.txt"
 # source, remote, sink
 CHAINS = (("direct_source", "direct", "direct_sink"), ("behind_source", "behind", "behind_sink"))
@@ -250,7 +251,7 @@ class Load(stand.Stand):
         print(f"    {len(names)} + {done} faults, {hostile.attacks} attacks", flush=True)
         self.end_of_load()
         for program, wanted, kb in zip(programs, descriptors, warm):
-            self.check_descriptors(program, wanted)
+            self.check_descriptors(program, wanted, REMOTES)
             self.check_memory(program, kb)
         self.assertEqual(len(self.run_sockets()), 1)
         self.stop_all()
