@@ -24,6 +24,7 @@
 #include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
+#include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
@@ -61,6 +62,7 @@ typedef enum wr_remote_source {
     WR_SOURCE_CONTROL,
     WR_SOURCE_MESSAGE_LISTENER,
     WR_SOURCE_MESSAGES,
+    WR_SOURCE_ALARM,
     WR_SOURCE_COUNT
 } wr_remote_source;
 
@@ -140,6 +142,7 @@ struct weir_remote {
     bool started;
     wr_log_limit log_limit; /* of wr_remote_log */
     bool polled;            /* by the program's own loop, which waits as long as it likes */
+    wr_alarm *alarm; /* makes that loop come back in time; NULL: never polled, or no memory */
 };
 
 /* The running thread: a line that a gateway causes, as often as it likes. */

@@ -199,9 +199,10 @@ class Stand(harness.WeirTest):
         return counts
 
     def check_descriptors(self, program, wanted):
-        harness.wait_until(lambda: count_descriptors(program.pid) == wanted,
-                           lambda: f"{program.name} has {wanted} descriptors, "
-                                   f"not {count_descriptors(program.pid)}")
+        """At the most: when they were counted, a file may have been open for a moment."""
+        harness.wait_until(lambda: count_descriptors(program.pid) <= wanted,
+                           lambda: f"{program.name} had {wanted} descriptors, "
+                                   f"and has {count_descriptors(program.pid)}")
 
     def check_memory(self, program, warm_kb):
         now_kb = memory_kb(program.pid)
