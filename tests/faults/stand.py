@@ -60,6 +60,11 @@ def anonymous_kb(pid):
     return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE).group(1))
 
 
+def list_descriptors(pid):
+    folder = f"/proc/{pid}/fd"
+    return [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+
+
 def count_descriptors(pid):
     """Files and sockets, and shared pools, which a channel has from its first large message on."""
     folder = f"/proc/{pid}/fd"
@@ -216,7 +221,8 @@ class Stand(harness.WeirTest):
             return others <= counted[0] and pools <= channels
         harness.wait_until(none_is_left,
                            lambda: f"{program.name} had {counted} descriptors and pools, and has "
-                                   f"{count_descriptors(program.pid)} with {channels} channels")
+                                   f"{count_descriptors(program.pid)} with {channels} channels: "
+                                   f"{list_descriptors(program.pid)}")
 
     def check_memory(self, program, warm_kb):
         now_kb = memory_kb(program.pid)
