@@ -64,19 +64,25 @@ static bool fits(const wr_byte_ring *ring, size_t size)
     return ring->capacity > 0 && next_place(ring, size) + size - ring->first <= ring->capacity;
 }
 
-void *wr_byte_ring_put(wr_byte_ring *ring, size_t size, uint64_t *place)
+void *wr_byte_ring_put(wr_byte_ring *ring, size_t size, bool may_move, uint64_t *place)
 {
     if (size > WR_BYTE_RING_MAX / 2) {
         return NULL;
     }
     while (!fits(ring, size)) {
-        if (!grow(ring)) {
+        if (!may_move || !grow(ring)) {
             return NULL;
         }
     }
     *place = next_place(ring, size);
     ring->end = *place + size;
     return at(ring, *place);
+}
+
+void wr_byte_ring_undo(wr_byte_ring *ring, uint64_t place)
+{
+    assert(place >= ring->first && place <= ring->end);
+    ring->end = place;
 }
 
 const void *wr_byte_ring_get(const wr_byte_ring *ring, uint64_t place)

@@ -26,8 +26,11 @@ typedef struct wr_byte_ring {
 } wr_byte_ring;
 
 void wr_byte_ring_deinit(wr_byte_ring *ring);
-/* Append a piece to be written by the caller. NULL: there is no room, or no memory for more. */
-void *wr_byte_ring_put(wr_byte_ring *ring, size_t size, uint64_t *place);
+/* Append a piece to be written by the caller. NULL: there is no room, or no memory for more.
+ * `may_move`: pieces may move to a larger ring; else there is no room when this one is full. */
+void *wr_byte_ring_put(wr_byte_ring *ring, size_t size, bool may_move, uint64_t *place);
+/* Take the newest piece back. */
+void wr_byte_ring_undo(wr_byte_ring *ring, uint64_t place);
 const void *wr_byte_ring_get(const wr_byte_ring *ring, uint64_t place);
 /* Everything before `place`, which is a piece's end, is no longer needed. */
 void wr_byte_ring_release(wr_byte_ring *ring, uint64_t place);

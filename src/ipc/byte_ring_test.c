@@ -25,7 +25,7 @@ typedef struct piece {
 
 static void put(wr_byte_ring *ring, piece *out, size_t size, uint8_t fill)
 {
-    uint8_t *bytes = wr_byte_ring_put(ring, size, &out->place);
+    uint8_t *bytes = wr_byte_ring_put(ring, size, true, &out->place);
     assert_non_null(bytes);
     memset(bytes, fill, size);
     out->size = size;
@@ -77,7 +77,7 @@ static void it_grows_to_its_limit_and_then_says_so(void **state)
     put(&ring, &oldest, 1000, 1);
     size_t count = 1;
     void *bytes;
-    while ((bytes = wr_byte_ring_put(&ring, 1000, &place)) != NULL) {
+    while ((bytes = wr_byte_ring_put(&ring, 1000, true, &place)) != NULL) {
         memset(bytes, 2, 1000);
         count++;
     }
@@ -112,7 +112,7 @@ static void a_piece_that_could_never_fit_is_refused_at_once(void **state)
     (void)state;
     wr_byte_ring ring = {.bytes = NULL};
     uint64_t place = 0;
-    assert_null(wr_byte_ring_put(&ring, WR_BYTE_RING_MAX / 2 + 1, &place));
+    assert_null(wr_byte_ring_put(&ring, WR_BYTE_RING_MAX / 2 + 1, true, &place));
     assert_null(ring.bytes);
 }
 

@@ -83,9 +83,9 @@ static weir_err send_image(wr_channel *channel, weir_message *msg)
     return err;
 }
 
-weir_err wr_channel_send_copy(wr_channel *channel, const void *image, size_t size)
+weir_err wr_channel_send_frame(wr_channel *channel, const void *frame, size_t size)
 {
-    return wr_sp_send(channel->sp, image, size, NULL, NULL);
+    return wr_sp_send_frame(channel->sp, frame, size);
 }
 
 /* Who can change a borrowed image could make it one that its next reader refuses. */

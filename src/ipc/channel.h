@@ -29,9 +29,10 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_share(wr_channel *channel);
 
 /* Queue a message; the caller keeps its reference. Errors: as wr_sp_send. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send(wr_channel *channel, weir_message *msg);
-/* Queue a message of at most WR_SP_COPY_MAX bytes, whose image is copied. Errors: the same. */
-WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send_copy(wr_channel *channel, const void *image,
-                                                        size_t size);
+/* Queue a message's whole frame, its header included, that is readable until it is written, or the
+ * channel destroyed. Errors: the same. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send_frame(wr_channel *channel, const void *frame,
+                                                         size_t size);
 /* As wr_sp_unsent and wr_sp_written. */
 WR_SHARED size_t wr_channel_unsent(const wr_channel *channel);
 WR_SHARED uint64_t wr_channel_written(const wr_channel *channel);

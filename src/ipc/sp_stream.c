@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "ipc/sp_greeting.h"
 #include "ipc/sp_rx.h"
 #include "ipc/sp_tx.h"
@@ -89,6 +90,16 @@ static weir_err make_room(wr_sp_stream *sp, size_t size)
     return err;
 }
 
+/* Write when it is much. What is queued stays so whatever comes of it; the next call tells of a
+ * failure. */
+static inline void write_much(wr_sp_stream *sp)
+{
+    if (sp->tx.unsent >= WR_SP_TX_BUFFER_SIZE && !sp->tx.blocked) {
+        weir_err err = write_queued(sp);
+        (void)err;
+    }
+}
+
 weir_err wr_sp_send(wr_sp_stream *sp, const void *data, size_t size, void (*release)(void *owner),
                     void *owner)
 {
@@ -103,11 +114,36 @@ weir_err wr_sp_send(wr_sp_stream *sp, const void *data, size_t size, void (*rele
         }
     }
     wr_sp_tx_put(tx, data, size, release, owner);
-    if (tx->unsent >= WR_SP_TX_BUFFER_SIZE && !tx->blocked) {
-        /* The frame is queued whatever comes of this; the next call tells of a failure. */
-        weir_err err = write_queued(sp);
-        (void)err;
+    write_much(sp);
+    return WEIR_OK;
+}
+
+void wr_sp_write_header(uint8_t *at, size_t size)
+{
+    at[0] = WR_SP_FRAME_TYPE;
+    wr_put_u64(at + 1, size);
+}
+
+/* No more waits for a socket that is full than if it were copied. */
+static bool may_queue_frame(const wr_sp_tx *tx)
+{
+    return tx->unsent < WR_SP_TX_BUFFER_SIZE && tx->count < WR_SP_TX_SEGMENTS;
+}
+
+weir_err wr_sp_send_frame(wr_sp_stream *sp, const void *frame, size_t size)
+{
+    wr_sp_tx *tx = &sp->tx;
+    if (tx->failed != WEIR_OK) {
+        return tx->failed;
     }
+    if (!may_queue_frame(tx)) {
+        weir_err err = write_queued(sp);
+        if (err != WEIR_OK && !(err == WEIR_ERR_WOULD_BLOCK && may_queue_frame(tx))) {
+            return err;
+        }
+    }
+    wr_sp_tx_put_frame(tx, frame, size);
+    write_much(sp);
     return WEIR_OK;
 }
 

@@ -65,6 +65,13 @@ WR_SHARED void wr_sp_destroy(wr_sp_stream *sp);
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_send(wr_sp_stream *sp, const void *data, size_t size,
                                               void (*release)(void *owner), void *owner);
+/* Write the header of a frame of `size` bytes, WR_SP_HEADER_SIZE bytes. */
+WR_SHARED void wr_sp_write_header(uint8_t *at, size_t size);
+/* Queue a whole frame, header and data, that is sent from where it lies: it must be readable until
+ * it is written, or the stream destroyed. Frames that lie behind each other are sent as one piece.
+ * Errors: as wr_sp_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_send_frame(wr_sp_stream *sp, const void *frame,
+                                                    size_t size);
 /* Write what is queued. WEIR_OK: nothing is left. Errors: WOULD_BLOCK (wait until the waitable can
  * be written, or, before the greeting, until receive saw it), CLOSED, IO. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_sp_flush(wr_sp_stream *sp);

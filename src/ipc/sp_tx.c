@@ -95,23 +95,17 @@ static void append_ring(wr_sp_tx *tx, const void *data, size_t size)
     }
 }
 
-static void write_header(uint8_t *at, size_t size)
-{
-    at[0] = 0x01;
-    wr_put_u64(at + 1, size);
-}
-
 static void put_small(wr_sp_tx *tx, const void *data, size_t size)
 {
     if (WR_SP_HEADER_SIZE + size > WR_SP_TX_BUFFER_SIZE - tx->ring_tail) {
         uint8_t header[WR_SP_HEADER_SIZE];
-        write_header(header, size);
+        wr_sp_write_header(header, size);
         append_ring(tx, header, sizeof(header));
         append_ring(tx, data, size);
         return;
     }
     uint8_t *at = tx->ring + tx->ring_tail;
-    write_header(at, size);
+    wr_sp_write_header(at, size);
     if (size > 0) {
         memcpy(at + WR_SP_HEADER_SIZE, data, size);
     }
@@ -129,9 +123,22 @@ void wr_sp_tx_put(wr_sp_tx *tx, const void *data, size_t size, void (*release)(v
         return;
     }
     uint8_t header[WR_SP_HEADER_SIZE];
-    write_header(header, size);
+    wr_sp_write_header(header, size);
     append_ring(tx, header, sizeof(header));
     push_segment(tx, &(wr_sp_segment){data, size, false, release, owner});
+}
+
+void wr_sp_tx_put_frame(wr_sp_tx *tx, const void *frame, size_t size)
+{
+    if (tx->count > 0) {
+        wr_sp_segment *last = segment_at(tx, tx->count - 1);
+        if (!last->in_ring && last->release == NULL && last->data + last->size == frame) {
+            last->size += size;
+            tx->unsent += size;
+            return;
+        }
+    }
+    push_segment(tx, &(wr_sp_segment){frame, size, false, NULL, NULL});
 }
 
 static void consume(wr_sp_tx *tx, size_t sent)

@@ -48,6 +48,9 @@ bool wr_sp_tx_fits(const wr_sp_tx *tx, size_t size);
 /* Queue a frame, for which there must be room. */
 void wr_sp_tx_put(wr_sp_tx *tx, const void *data, size_t size, void (*release)(void *owner),
                   void *owner);
+/* Queue a whole frame, with its header, that is sent from where it lies; it is readable until it is
+ * written. There must be a free segment. */
+void wr_sp_tx_put_frame(wr_sp_tx *tx, const void *frame, size_t size);
 /* Write until nothing is left. Errors: WOULD_BLOCK, CLOSED, IO; the latter two for good. */
 WEIR_MUST_CHECK weir_err wr_sp_tx_write(wr_sp_tx *tx, wr_stream *stream);
 

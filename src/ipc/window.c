@@ -43,7 +43,7 @@ static weir_err grow(wr_window *window)
 static void forget(wr_window *window, const wr_window_place *of)
 {
     if (of->copied) {
-        wr_byte_ring_release(&window->copies, of->copy_at + of->size);
+        wr_byte_ring_release(&window->copies, of->copy_at + WR_SP_HEADER_SIZE + of->size);
     } else {
         weir_message_unref(of->msg);
     }
@@ -93,25 +93,45 @@ static bool is_full(wr_window *window)
     return wr_window_full(window);
 }
 
-/* Keep what is sent: a copy, or a reference, which is added unless `own`. */
-static wr_window_place hold(wr_window *window, weir_message *msg, bool own)
+/* Build the frame in `copies` and send it from there. NOT_FOUND: there is no room. */
+static weir_err send_copy(wr_window *window, wr_channel *channel, const weir_message *msg,
+                          wr_window_place *held)
 {
     size_t size = 0;
-    const void *image = weir_message_image(msg, &size);
-    wr_window_place held = {.size = (uint32_t)size};
     uint64_t at = 0;
-    void *copy = size > WR_WINDOW_COPY_MAX ? NULL : wr_byte_ring_put(&window->copies, size, &at);
-    if (copy == NULL) {
-        held.msg = own ? msg : weir_message_ref(msg);
-        return held;
+    const void *image = weir_message_image(msg, &size);
+    size_t frame_size = WR_SP_HEADER_SIZE + size;
+    uint8_t *frame =
+        wr_byte_ring_put(&window->copies, frame_size, wr_channel_unsent(channel) == 0, &at);
+    if (frame == NULL) {
+        return WEIR_ERR_NOT_FOUND;
     }
-    memcpy(copy, image, size);
-    held.copied = true;
-    held.copy_at = at;
-    if (own) {
-        weir_message_unref(msg);
+    wr_sp_write_header(frame, size);
+    memcpy(frame + WR_SP_HEADER_SIZE, image, size);
+    weir_err err = wr_channel_send_frame(channel, frame, frame_size);
+    if (err != WEIR_OK) {
+        wr_byte_ring_undo(&window->copies, at);
+        return err;
     }
-    return held;
+    held->copied = true;
+    held->copy_at = at;
+    return WEIR_OK;
+}
+
+/* Send a message, and decide how it is held: as a copy, or by a reference, which is the caller's to
+ * see to. */
+static weir_err send_held(wr_window *window, wr_channel *channel, weir_message *msg,
+                          wr_window_place *held)
+{
+    weir_err err = WEIR_ERR_NOT_FOUND;
+    if (window->keep && held->size <= WR_WINDOW_COPY_MAX) {
+        err = send_copy(window, channel, msg, held);
+    }
+    if (err == WEIR_ERR_NOT_FOUND) {
+        held->msg = msg;
+        err = wr_channel_send(channel, msg);
+    }
+    return err;
 }
 
 /* All below `next` was sent. */
@@ -127,14 +147,19 @@ static void note_sent(wr_window *window)
 static weir_err give(wr_window *window, wr_channel *channel, weir_message *msg, bool own)
 {
     assert(window->next == window->end);
+    wr_window_place held = {.size = image_size(msg)};
     weir_err err = make_room(window);
     if (err == WEIR_OK) {
-        err = wr_channel_send(channel, msg);
+        err = send_held(window, channel, msg, &held);
     }
     if (err != WEIR_OK) {
         return err;
     }
-    wr_window_place held = hold(window, msg, own);
+    if (held.copied && own) {
+        weir_message_unref(msg);
+    } else if (!held.copied && !own) {
+        (void)weir_message_ref(msg);
+    }
     *place(window, window->end++) = held;
     window->next = window->end;
     window->bytes += held.size;
@@ -175,10 +200,15 @@ weir_err wr_window_put(wr_window *window, weir_message *msg)
     return WEIR_OK;
 }
 
+static const uint8_t *frame_of(const wr_window *window, const wr_window_place *of)
+{
+    return wr_byte_ring_get(&window->copies, of->copy_at);
+}
+
 static const void *image_of(const wr_window *window, const wr_window_place *of)
 {
     size_t size = 0;
-    return of->copied ? wr_byte_ring_get(&window->copies, of->copy_at)
+    return of->copied ? frame_of(window, of) + WR_SP_HEADER_SIZE
                       : weir_message_image(of->msg, &size);
 }
 
@@ -192,18 +222,6 @@ const void *wr_window_peek(const wr_window *window, size_t *size)
     return image_of(window, next);
 }
 
-weir_err wr_window_send_next(wr_window *window, wr_channel *channel)
-{
-    assert(window->next < window->end);
-    const wr_window_place *next = place(window, window->next);
-    weir_err err = next->copied ? wr_channel_send_copy(channel, image_of(window, next), next->size)
-                                : wr_channel_send(channel, next->msg);
-    if (err == WEIR_OK) {
-        wr_window_pass(window);
-    }
-    return err;
-}
-
 /* The next message needs no sending any more, or was just sent. */
 static void advance(wr_window *window)
 {
@@ -214,12 +232,36 @@ static void advance(wr_window *window)
 
 void wr_window_pass(wr_window *window)
 {
-    wr_window_place *next = place(window, window->next);
-    if (!next->copied) {
-        *next = hold(window, next->msg, true);
-    }
     advance(window);
     note_sent(window);
+}
+
+/* One that waits by reference. */
+static weir_err send_waiting(wr_window *window, wr_channel *channel, wr_window_place *next)
+{
+    wr_window_place held = {.size = next->size};
+    weir_err err = send_held(window, channel, next->msg, &held);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    if (held.copied) {
+        weir_message_unref(next->msg);
+    }
+    *next = held;
+    return WEIR_OK;
+}
+
+weir_err wr_window_send_next(wr_window *window, wr_channel *channel)
+{
+    assert(window->next < window->end);
+    wr_window_place *next = place(window, window->next);
+    weir_err err = next->copied ? wr_channel_send_frame(channel, frame_of(window, next),
+                                                        WR_SP_HEADER_SIZE + next->size)
+                                : send_waiting(window, channel, next);
+    if (err == WEIR_OK) {
+        wr_window_pass(window);
+    }
+    return err;
 }
 
 void wr_window_drop(wr_window *window)

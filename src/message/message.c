@@ -182,22 +182,13 @@ static weir_err new_image(size_t size, size_t head_size, void **image, weir_mess
     return wr_message_image_new(size, image, out);
 }
 
-static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
+/* A message with what was measured. */
+static weir_err make(const wr_properties *list, uint32_t count, size_t size, size_t content_size,
+                     void **content, weir_message **out)
 {
-    const char *repeated = NULL;
-    weir_err err = wr_properties_merge(list, &repeated);
-    if (err != WEIR_OK) {
-        return err;
-    }
-    size_t size = 0;
-    uint32_t count = 0;
-    err = measure(list, content_size, &size, &count);
-    if (err != WEIR_OK) {
-        return err;
-    }
     void *image = NULL;
     weir_message *msg = NULL;
-    err = new_image(size, size - content_size, &image, &msg);
+    weir_err err = new_image(size, size - content_size, &image, &msg);
     if (err != WEIR_OK) {
         return err;
     }
@@ -210,11 +201,37 @@ static weir_err build(wr_properties *list, size_t content_size, void **content, 
     return WEIR_OK;
 }
 
+static weir_err build(wr_properties *list, size_t content_size, void **content, weir_message **out)
+{
+    const char *repeated = NULL;
+    weir_err err = wr_properties_merge(list, &repeated);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    size_t size = 0;
+    uint32_t count = 0;
+    err = measure(list, content_size, &size, &count);
+    return err == WEIR_OK ? make(list, count, size, content_size, content, out) : err;
+}
+
+/* Without properties there is nothing to check, merge and measure. */
+static weir_err make_plain(size_t content_size, void **content, weir_message **out)
+{
+    static const wr_properties none;
+    if (content_size > WEIR_MESSAGE_SIZE_MAX - WEIR_MESSAGE_SIZE_MIN) {
+        return WEIR_ERR_TOO_LARGE;
+    }
+    return make(&none, 0, WEIR_MESSAGE_SIZE_MIN + content_size, content_size, content, out);
+}
+
 weir_err weir_message_reserve(const weir_property *props, size_t count, size_t size, void **content,
                               weir_message **out)
 {
     if (content == NULL || out == NULL || (props == NULL && count > 0)) {
         return WEIR_ERR_INVALID;
+    }
+    if (count == 0) {
+        return make_plain(size, content, out);
     }
     if (count > WR_PROPERTIES_MAX) {
         return WEIR_ERR_TOO_LARGE;
