@@ -633,7 +633,7 @@ static void reference_into_the_marks_is_refused(void **state)
                                       .head_size = 14,
                                       .size = 14},
                     WEIR_ERR_PROTOCOL,
-                    "a reference to 14 bytes at 16383, not all of them in the pool");
+                    "a reference to 14 bytes at 20479, not all of them in the pool");
 }
 
 static void reference_past_the_end_is_refused(void **state)
@@ -721,7 +721,7 @@ static void frames_are_as_documented(void **state)
     (void)state;
     static const uint8_t pool[] = {0xa1, 0x61, 0x00, 0x10, 0x00, 0x00};
     static const uint8_t reference[] = {0xa1, 0x62, 0, 0,    0,    0, 0, 0, 0,  1, 0, 0,    0,
-                                        0,    0,    0, 0x40, 0x00, 0, 0, 0, 14, 0, 0, 0x20, 0x0e};
+                                        0,    0,    0, 0x50, 0x00, 0, 0, 0, 14, 0, 0, 0x20, 0x0e};
     static const uint8_t back[] = {0xa1, 0x63, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
     uint8_t out[WR_SHARED_FRAME_MAX];
     wr_shared_frame frame = {.kind = WR_SHARED_POOL, .pool_size = 1024 * 1024};
@@ -729,7 +729,7 @@ static void frames_are_as_documented(void **state)
     assert_memory_equal(pool, out, sizeof(pool));
     frame = (wr_shared_frame){.kind = WR_SHARED_REFERENCE,
                               .lent = {0, 1},
-                              .offset = 16384,
+                              .offset = 20480,
                               .head_size = 14,
                               .size = 8192 + 14};
     assert_int_equal(sizeof(reference), wr_shared_frame_encode(&frame, out));

@@ -75,12 +75,40 @@ static weir_err make_room(wr_window *window)
     return window->end - window->kept == window->capacity ? grow(window) : WEIR_OK;
 }
 
-static bool is_full(wr_window *window)
+/* What the peer says in its shared memory. A number that cannot be is none. */
+static void look(wr_window *window, const wr_channel *channel)
 {
+    uint64_t count = window->keep ? wr_channel_peer_processed(channel) : 0;
+    if (count > window->acknowledged && count <= window->next) {
+        window->acknowledged = count;
+    }
     if (wr_window_full(window)) {
         wr_window_release(window);
     }
-    return wr_window_full(window);
+}
+
+static void set_waits(wr_window *window, wr_channel *channel, bool waits)
+{
+    if (window->waits != waits) {
+        window->waits = waits;
+        wr_channel_set_waits(channel, waits);
+    }
+}
+
+bool wr_window_blocked(wr_window *window, wr_channel *channel)
+{
+    if (wr_window_full(window)) {
+        look(window, channel);
+    }
+    if (wr_window_full(window)) {
+        set_waits(window, channel, true);
+        look(window, channel);
+    }
+    if (!wr_window_full(window)) {
+        set_waits(window, channel, false);
+        return false;
+    }
+    return true;
 }
 
 size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs, size_t count,
@@ -89,7 +117,9 @@ size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msg
     size_t taken = 0;
     *err = WEIR_OK;
     assert(window->next == window->end);
-    while (taken < count && image_size(msgs[taken]) <= limit && !is_full(window)) {
+    look(window, channel);
+    while (taken < count && image_size(msgs[taken]) <= limit &&
+           !wr_window_blocked(window, channel)) {
         weir_message *msg = msgs[taken];
         *err = make_room(window);
         if (*err == WEIR_OK) {
@@ -154,10 +184,16 @@ void wr_window_drop(wr_window *window)
     window->sent -= window->sent > window->next;
 }
 
+bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared)
+{
+    bool few = shared && messages * part < WR_WINDOW_FEW;
+    return messages * part >= WR_WINDOW_MESSAGES ||
+           bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
+}
+
 bool wr_window_full(const wr_window *window)
 {
-    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
-           window->bytes >= WR_WINDOW_BYTES;
+    return wr_window_is_part(window->next - window->acknowledged, window->bytes, 1, window->shared);
 }
 
 uint64_t wr_window_waiting(const wr_window *window)
@@ -186,6 +222,7 @@ void wr_window_rewind(wr_window *window, bool keep)
     window->bytes_waiting += window->bytes;
     window->bytes = 0;
     window->keep = keep;
+    window->waits = false;
 }
 
 size_t wr_window_given_count(const wr_window *window)

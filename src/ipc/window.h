@@ -26,6 +26,10 @@
  * bytes, so that what is on its way stays in the processor's cache. */
 #define WR_WINDOW_MESSAGES 8192u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
+/* With shared memory a large message takes less time than waking a thread. So there it may be more
+ * bytes, while the messages are few. */
+#define WR_WINDOW_BYTES_SHARED (8u * 1024u * 1024u)
+#define WR_WINDOW_FEW 128u
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
@@ -50,7 +54,12 @@ typedef struct wr_window {
     uint64_t bytes_waiting; /* next..end */
     uint64_t bytes_kept;    /* kept..base: these count for no other limit */
     bool keep;              /* this connection acknowledges */
+    bool shared;            /* its channel has shared memory */
+    bool waits;             /* the peer can see that it is full */
 } wr_window;
+
+/* Are so many messages of so many bytes a whole window, or (`part` 4) a quarter of one? */
+WR_SHARED bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared);
 
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
@@ -71,6 +80,9 @@ WR_SHARED void wr_window_pass(wr_window *window);
 WR_SHARED void wr_window_drop(wr_window *window);
 /* As much is sent and unacknowledged as may be. */
 WR_SHARED bool wr_window_full(const wr_window *window);
+/* The same, as seen by who wants to send through `channel`: what the peer can be seen to have
+ * processed counts as acknowledged, and if that is not enough, it can see that somebody waits. */
+WR_SHARED bool wr_window_blocked(wr_window *window, wr_channel *channel);
 /* How many wait to be sent. */
 WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
 /* The peer has processed all below `count`. The messages are released later, by wr_window_release

@@ -72,8 +72,8 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
 static void pump(wr_proxy *proxy)
 {
     weir_message *msg;
-    while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           (msg = wr_window_peek(&proxy->window)) != NULL) {
+    while (!proxy->tx_waits && (msg = wr_window_peek(&proxy->window)) != NULL &&
+           !wr_window_blocked(&proxy->window, proxy->channel)) {
         if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
             note_too_large(proxy, image_size(msg));
             wr_window_drop(&proxy->window);
@@ -339,8 +339,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
                      weir_err_text(published));
     }
     run_sinks_aside(proxy->loop);
-    if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
-        proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
+    wr_channel_set_processed(proxy->channel, proxy->received);
+    bool much = wr_window_is_part(proxy->received - proxy->told, proxy->untold_bytes, 4,
+                                  wr_channel_shares(proxy->channel));
+    if (much && wr_channel_peer_waits(proxy->channel)) {
         wr_proxy_tell(proxy);
     }
     return err;
@@ -527,6 +529,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     }
     wr_mutex_lock(&proxy->tx_lock);
     proxy->channel = channel;
+    proxy->window.shared = wr_channel_shares(channel);
     proxy->tx_waits = false;
     proxy->tx_failed = WEIR_OK;
     wr_mutex_unlock(&proxy->tx_lock);

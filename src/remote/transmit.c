@@ -101,10 +101,12 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
 }
 
 /* The next message that may be given to the channel now; NULL: none. */
-static weir_message *next_to_send(const wr_transmit *tx)
+static weir_message *next_to_send(wr_transmit *tx)
 {
-    bool may_send = tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
-    return may_send ? wr_window_peek(&tx->window) : NULL;
+    if (tx->channel == NULL || tx->blocked || wr_window_waiting(&tx->window) == 0) {
+        return NULL;
+    }
+    return wr_window_blocked(&tx->window, tx->channel) ? NULL : wr_window_peek(&tx->window);
 }
 
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
@@ -220,6 +222,7 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
 {
     wr_mutex_lock(&tx->mutex);
     tx->channel = channel;
+    tx->window.shared = wr_channel_shares(channel);
     wr_marks_restart(&tx->marks);
     wr_mutex_unlock(&tx->mutex);
     wr_transmit_drain(tx);
