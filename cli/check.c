@@ -27,7 +27,9 @@ const cli_command cli_check = {
     .summary = "find the mistakes in a configuration",
     .help =
         "Read FILE as 'weir run' would, and report every mistake in it on standard error, one a\n"
-        "line, with line and column. No module is loaded and nothing is started.\n"
+        "line, with line and column. No module is loaded and nothing is started. What is not "
+        "there\n"
+        "now, and may be later, is a warning: programs to launch, paths of a sandbox.\n"
         "\n"
         "Exit status: 0 no mistakes, 1 mistakes, 2 wrong usage.\n",
     .run = run,

@@ -19,6 +19,7 @@
 
 #include <uv.h>
 
+#include "base/text.h"
 #include "cli.h"
 #include "weir/gateway.h"
 #include "weir/log.h"
@@ -90,9 +91,11 @@ static void print_stats(weir_gateway *gateway)
 {
     weir_stats stats = WEIR_STATS_INIT;
     weir_gateway_stats(gateway, &stats);
-    (void)fprintf(
-        stderr, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " modules, %" PRIu64 " links\n",
-        stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules, stats.links);
+    (void)fprintf(stderr,
+                  "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " %s, %" PRIu64 " %s\n",
+                  stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
+                  wr_text_plural(stats.modules, "module", "modules"), stats.links,
+                  wr_text_plural(stats.links, "link", "links"));
     (void)fprintf(
         stderr,
         "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64

@@ -63,6 +63,7 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_start(weir_gateway *gateway);
 /**
  * Stop in order: sources first, then what they feed, each after its mailboxes are empty, for at
  * most the grace period ("gateway": {"grace.period.ms"}, default 1000); then destroy every module.
+ * Processes that the gateway launched end side by side; this waits for them.
  * Harmless when stopped already. Errors: TIMEOUT (a native module does not return from receive; it
  * was left as it is, and named in the log).
  */

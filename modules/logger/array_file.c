@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "platform/file.h"
 
 #define FILE_MODE 0640 /* messages may be confidential: not for everybody */
@@ -240,8 +241,9 @@ static weir_err scan_and_repair(array_file *file)
     }
     if (!complete || !array_scan_ended(&scan)) {
         (void)snprintf(file->notice, sizeof(file->notice),
-                       "%s ended in an unfinished entry: cut %" PRIu64 " bytes at byte %" PRIu64,
-                       file->path, file->size - scan.end, scan.end);
+                       "%s ended in an unfinished entry: cut %" PRIu64 " %s at byte %" PRIu64,
+                       file->path, file->size - scan.end,
+                       wr_text_plural(file->size - scan.end, "byte", "bytes"), scan.end);
     }
     file->end = scan.end;
     file->empty = !scan.any;

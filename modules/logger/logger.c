@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "array_file.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "weir/module.h"
 
@@ -216,8 +217,9 @@ static void note_lost(logger *self, uint64_t count, const char *reason)
 static void note_written(logger *self)
 {
     if (self->lost > 0) {
-        weir_log(self->host, WEIR_LOG_WARN, "%s is written again; %" PRIu64 " messages were lost",
-                 self->file.path, self->lost);
+        weir_log(self->host, WEIR_LOG_WARN, "%s is written again; %" PRIu64 " %s lost",
+                 self->file.path, self->lost,
+                 wr_text_plural(self->lost, "message was", "messages were"));
         self->lost = 0;
     }
 }
@@ -358,7 +360,8 @@ static void destroy(void *arg)
         weir_log(self->host, WEIR_LOG_ERROR, "%s", self->file.reason);
     }
     if (self->lost > 0) {
-        weir_log(self->host, WEIR_LOG_ERROR, "%" PRIu64 " messages were lost", self->lost);
+        weir_log(self->host, WEIR_LOG_ERROR, "%" PRIu64 " %s lost", self->lost,
+                 wr_text_plural(self->lost, "message was", "messages were"));
     }
     deinit(self);
 }

@@ -97,15 +97,15 @@ static weir_err read_header(reader *from, uint64_t *length)
     }
     if (got < HEADER_SIZE) {
         return fail(from, WEIR_ERR_PROTOCOL,
-                    "the frame at byte %llu is cut: the file ends %llu bytes after it begins", at,
-                    (unsigned long long)left);
+                    "the frame at byte %llu is cut: the file has %llu of its first %u bytes", at,
+                    (unsigned long long)left, HEADER_SIZE);
     }
     *length = get_u64(header + 1);
     if (*length > left - HEADER_SIZE) {
-        return fail(
-            from, WEIR_ERR_PROTOCOL,
-            "the frame at byte %llu is cut: it has a message of %llu bytes, but %llu follow", at,
-            (unsigned long long)*length, (unsigned long long)(left - HEADER_SIZE));
+        return fail(from, WEIR_ERR_PROTOCOL,
+                    "the frame at byte %llu is cut: the size of its message is %llu, and the file "
+                    "has %llu of that",
+                    at, (unsigned long long)*length, (unsigned long long)(left - HEADER_SIZE));
     }
     return WEIR_OK;
 }
@@ -115,7 +115,7 @@ static weir_err decode(reader *from, const void *image, size_t size)
     weir_message *msg = NULL;
     weir_err err = weir_message_decode(image, size, &msg);
     if (err != WEIR_OK) {
-        return fail(from, err, "the frame at byte %llu holds %zu bytes that are no message: %s",
+        return fail(from, err, "the frame at byte %llu, of size %zu, holds no message: %s",
                     (unsigned long long)from->offset, size,
                     err == WEIR_ERR_PROTOCOL ? "malformed" : weir_err_text(err));
     }

@@ -198,8 +198,9 @@ static void publish_all(void *arg)
             first = false;
         }
     }
-    weir_log(self->host, WEIR_LOG_INFO, "published all %zu messages of the file, %llu times",
-             self->held.count, (unsigned long long)self->repeat);
+    weir_log(self->host, WEIR_LOG_INFO,
+             "published all messages of the file (there are %zu; repeat: %llu)", self->held.count,
+             (unsigned long long)self->repeat);
 }
 
 static weir_err start(void *arg)

@@ -234,7 +234,7 @@ static void a_length_beyond_the_file_takes_no_memory(void **state)
     write_frame(file, 1, UINT64_MAX, "", 0);
     assert_int_equal(fclose(file), 0);
     assert_refused(fix, args_with(fix, ""), WEIR_ERR_PROTOCOL,
-                   "a message of 18446744073709551615 bytes, but 0 follow");
+                   "the size of its message is 18446744073709551615, and the file has 0 of that");
 }
 
 static void a_frame_without_a_message_is_refused(void **state)
@@ -245,8 +245,7 @@ static void a_frame_without_a_message_is_refused(void **state)
     long at = ftell(file);
     write_frame(file, 1, 14, "fourteen bytes", 14);
     assert_int_equal(fclose(file), 0);
-    (void)snprintf(says, sizeof(says), "the frame at byte %ld holds 14 bytes that are no message",
-                   at);
+    (void)snprintf(says, sizeof(says), "the frame at byte %ld, of size 14, holds no message", at);
     assert_refused(fix, args_with(fix, ""), WEIR_ERR_PROTOCOL, says);
 }
 

@@ -3,6 +3,7 @@
  * The limit of log lines (contract in log_limit.h): a bucket that drips.
  */
 #include "base/log_limit.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 
@@ -31,8 +32,8 @@ static bool may_write(wr_log_limit *limit, uint64_t now_ns)
 void wr_log_limit_end(wr_log_limit *limit, const char *who)
 {
     if (limit->left_out > 0) {
-        wr_log(who, WEIR_LOG_WARN, "%" PRIu64 " lines are left out: too many came",
-               limit->left_out);
+        wr_log(who, WEIR_LOG_WARN, "%" PRIu64 " %s left out: too many came", limit->left_out,
+               wr_text_plural(limit->left_out, "line is", "lines are"));
         limit->left_out = 0;
     }
 }

@@ -84,6 +84,11 @@ void wr_text_escape(char *out, size_t size, const char *text)
     out[used] = '\0';
 }
 
+const char *wr_text_plural(uint64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}
+
 char *wr_text_copy(const char *text)
 {
     if (text == NULL) {

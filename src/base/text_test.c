@@ -27,6 +27,15 @@ static void text_that_just_fits_is_whole(void **state)
     assert_string_equal(out, "12345");
 }
 
+static void only_one_is_singular(void **state)
+{
+    (void)state;
+    assert_string_equal(wr_text_plural(0, "message is", "messages are"), "messages are");
+    assert_string_equal(wr_text_plural(1, "message is", "messages are"), "message is");
+    assert_string_equal(wr_text_plural(2, "message is", "messages are"), "messages are");
+    assert_string_equal(wr_text_plural(UINT64_C(0x100000001), "is", "are"), "are");
+}
+
 static void longer_text_is_cut_and_ends_in_dots(void **state)
 {
     (void)state;
@@ -85,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_that_just_fits_is_whole),
+        cmocka_unit_test(only_one_is_singular),
         cmocka_unit_test(longer_text_is_cut_and_ends_in_dots),
         cmocka_unit_test(the_cut_splits_no_character),
         cmocka_unit_test(control_characters_are_shown),

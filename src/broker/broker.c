@@ -17,6 +17,7 @@
 
 struct wr_broker {
     wr_executor *pool;
+    wr_executor *quick; /* under the lock, until it is made; NULL: nobody needed it yet */
     wr_mutex lock;
     wr_link **links;
     size_t count;
@@ -57,8 +58,10 @@ void wr_broker_destroy(wr_broker *broker, bool stuck)
     }
     if (stuck) {
         wr_executor_abandon(broker->pool); /* its thread may still use links and nodes: all stay */
+        wr_executor_abandon(broker->quick);
         return;
     }
+    wr_executor_destroy(broker->quick);
     wr_executor_destroy(broker->pool);
     for (size_t i = 0; i < broker->count; i++) {
         wr_node *source = broker->links[i]->source;
@@ -79,6 +82,20 @@ void wr_broker_destroy(wr_broker *broker, bool stuck)
 wr_executor *wr_broker_pool(wr_broker *broker)
 {
     return broker->pool;
+}
+
+weir_err wr_broker_quick(wr_broker *broker, wr_executor **out)
+{
+    weir_err err = WEIR_OK;
+    wr_mutex_lock(&broker->lock);
+    if (broker->quick == NULL) {
+        err = wr_executor_create(1, "weir-quick", &broker->quick);
+    }
+    if (err == WEIR_OK) {
+        *out = broker->quick;
+    }
+    wr_mutex_unlock(&broker->lock);
+    return err;
 }
 
 static size_t find_link(const wr_broker *broker, const wr_node *source, const wr_node *sink)

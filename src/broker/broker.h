@@ -16,6 +16,10 @@ WEIR_MUST_CHECK weir_err wr_broker_create(unsigned threads, wr_broker **out);
 /* All nodes are closed. `stuck`: threads of the pool are stuck in a module: leave them. */
 void wr_broker_destroy(wr_broker *broker, bool stuck);
 wr_executor *wr_broker_pool(wr_broker *broker);
+/* One thread for nodes whose consumers are quick and never wait: modules that stay in receive can
+ * take every thread of the pool, and are not to hold up those. Made when first asked for.
+ * Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_broker_quick(wr_broker *broker, wr_executor **out);
 
 /* Errors: EXISTS (there is such a link), MEMORY. */
 WEIR_MUST_CHECK weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink,

@@ -94,6 +94,9 @@ void wr_executor_destroy(wr_executor *executor)
 
 void wr_executor_abandon(wr_executor *executor)
 {
+    if (executor == NULL) {
+        return;
+    }
     end(executor);
     for (unsigned i = 0; i < executor->thread_count; i++) {
         wr_thread_detach(&executor->threads[i]);

@@ -93,6 +93,19 @@ weir_err wr_link_put(wr_link *link, weir_message *msg)
     return err;
 }
 
+bool wr_link_pass(wr_link *link, weir_message *msg)
+{
+    wr_node *sink = link->sink;
+    const wr_consumer *consumer = sink->consumer;
+    if (consumer->direct == NULL || atomic_load(&link->closed) ||
+        !wr_mailbox_is_settled(&link->box) || !wr_node_may_run(sink) ||
+        !consumer->direct(sink->self, msg)) {
+        return false;
+    }
+    wr_mailbox_count_passed(&link->box);
+    return true;
+}
+
 void wr_link_relieve(wr_link *link)
 {
     if (atomic_load(&link->congested) && wr_mailbox_has_room(&link->box)) {

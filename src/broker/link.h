@@ -50,6 +50,10 @@ void wr_link_unref(wr_link *link); /* NULL is allowed */
  * Errors: as wr_mailbox_put. */
 WEIR_MUST_CHECK weir_err wr_link_put(wr_link *link, weir_message *msg);
 
+/* Give a message to the sink's consumer without the mailbox, where that is empty and the consumer
+ * takes it so (wr_consumer.direct). The caller keeps its reference. The one thread that owns the
+ * source (node.c): what it has put into the mailbox before must have been taken. */
+bool wr_link_pass(wr_link *link, weir_message *msg);
 /* Messages left the mailbox: let the source run again if there is room now. Any thread. */
 void wr_link_relieve(wr_link *link);
 /* The sink found the mailbox empty: no longer pending. False: a message came meanwhile, and the

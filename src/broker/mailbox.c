@@ -17,6 +17,8 @@
 
 #include "base/error.h"
 
+#define OVERFLOW_FIRST 64u /* messages that an overflow list has room for at first */
+
 const char *const wr_when_full_words[] = {[WR_WHEN_FULL_BLOCK] = "block",
                                           [WR_WHEN_FULL_DROP_OLDEST] = "drop.oldest",
                                           [WR_WHEN_FULL_DROP_NEWEST] = "drop.newest",
@@ -118,7 +120,7 @@ static bool overflow_grow(wr_mailbox *box, size_t count)
     if (count < box->overflow_capacity) {
         return true;
     }
-    size_t capacity = box->overflow_capacity == 0 ? 64 : 2 * box->overflow_capacity;
+    size_t capacity = box->overflow_capacity == 0 ? OVERFLOW_FIRST : 2 * box->overflow_capacity;
     weir_message **items = malloc(capacity * sizeof(*items));
     if (items == NULL) {
         return false;
@@ -151,6 +153,20 @@ static weir_err overflow_put(wr_mailbox *box, weir_message *msg)
     return err;
 }
 
+/* The list is empty: what a great rush made of it is given back, what is needed now and then stays.
+ * Called under lock. Returns what is to be freed, without the lock. */
+static weir_message **overflow_shrink(wr_mailbox *box)
+{
+    weir_message **items = box->overflow;
+    if (box->overflow_capacity <= WR_OVERFLOW_KEPT) {
+        return NULL;
+    }
+    box->overflow = NULL;
+    box->overflow_capacity = 0;
+    box->overflow_first = 0;
+    return items;
+}
+
 /* No position is claimed, filled or not. The consumer. */
 static bool ring_empty(const wr_mailbox *box)
 {
@@ -162,6 +178,7 @@ static size_t overflow_take(wr_mailbox *box, weir_message **out, size_t max)
     if (atomic_load(&box->overflow_count) == 0) {
         return 0;
     }
+    weir_message **unused = NULL;
     wr_mutex_lock(&box->lock);
     /* What a publisher put into the ring before its first overflow must go first, and became
      * visible with the lock: even behind a position that somebody else claimed and has not filled
@@ -174,8 +191,10 @@ static size_t overflow_take(wr_mailbox *box, weir_message **out, size_t max)
             box->overflow_first = (box->overflow_first + 1) % box->overflow_capacity;
         }
         atomic_store(&box->overflow_count, count - taken);
+        unused = taken == count ? overflow_shrink(box) : NULL;
     }
     wr_mutex_unlock(&box->lock);
+    free(unused);
     return taken;
 }
 
@@ -233,20 +252,33 @@ static weir_err put_or_overflow(wr_mailbox *box, wr_mailbox_cell *cells, weir_me
     return err;
 }
 
+/* Take the oldest message, for a newer one. False: nobody can, its position is claimed and not
+ * filled yet. `*oldest` stays NULL where the consumer was faster, and there is room. */
+static bool take_oldest(wr_mailbox *box, weir_message **oldest)
+{
+    wr_mutex_lock(&box->lock);
+    bool possible = ring_take(box, oldest, 1) > 0;
+    if (!possible) {
+        /* Under the lock nobody else takes: the head stands still. */
+        uint64_t claimed = atomic_load(&box->tail) - atomic_load(&box->head);
+        possible = claimed < box->config.limit;
+    }
+    wr_mutex_unlock(&box->lock);
+    return possible;
+}
+
 static void put_or_drop_oldest(wr_mailbox *box, wr_mailbox_cell *cells, weir_message *msg)
 {
     int64_t left = 0;
     while (!ring_put(box, cells, msg, &left)) {
         weir_message *oldest = NULL;
-        wr_mutex_lock(&box->lock);
-        size_t taken = ring_take(box, &oldest, 1);
-        wr_mutex_unlock(&box->lock);
-        if (taken == 0) {
-            /* The oldest position is claimed and not filled yet; waiting for it would be a lock. */
-            drop_unqueued(box, msg);
+        if (!take_oldest(box, &oldest)) {
+            drop_unqueued(box, msg); /* waiting for who fills it would be a lock */
             return;
         }
-        drop(box, oldest);
+        if (oldest != NULL) {
+            drop(box, oldest);
+        }
     }
 }
 
@@ -307,6 +339,24 @@ void wr_mailbox_count_delivered(wr_mailbox *box, size_t count)
 void wr_mailbox_count_closed(wr_mailbox *box, size_t count)
 {
     atomic_fetch_add(&box->dropped_closed, count);
+}
+
+bool wr_mailbox_is_settled(const wr_mailbox *box)
+{
+    /* Acquire: what was delivered before is behind the consumer. */
+    uint64_t left = atomic_load_explicit(&box->delivered, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_closed, memory_order_acquire) +
+                    atomic_load_explicit(&box->dropped_full, memory_order_relaxed);
+    uint64_t came = atomic_load_explicit(&box->tail, memory_order_relaxed) +
+                    atomic_load_explicit(&box->overflow_entered, memory_order_relaxed) +
+                    atomic_load_explicit(&box->refused, memory_order_relaxed);
+    return came == left;
+}
+
+void wr_mailbox_count_passed(wr_mailbox *box)
+{
+    uint64_t passed = atomic_load_explicit(&box->passed, memory_order_relaxed);
+    atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
 }
 
 size_t wr_mailbox_purge(wr_mailbox *box)
@@ -372,6 +422,9 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
         atomic_load(&box->tail) + atomic_load(&box->overflow_entered) + atomic_load(&box->refused);
     counts.queued =
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
+    uint64_t passed = atomic_load(&box->passed);
+    counts.accepted += passed;
+    counts.delivered += passed;
     return counts;
 }
 

@@ -47,6 +47,9 @@ typedef struct wr_queue_config {
  * wait is refused: bounds the memory that one endless receive can take. */
 #define WR_OVERFLOW_MAX (1u << 20)
 
+/* An overflow list that is empty again keeps its memory up to so many messages. */
+#define WR_OVERFLOW_KEPT 1024u
+
 /* A "block" mailbox is at its limit, too, when the large messages in it (WR_QUEUE_LARGE bytes and
  * more) come to so many bytes: what waits stays in the processor's cache, and memory is bounded. */
 #define WR_QUEUE_LARGE 4096u
@@ -81,6 +84,7 @@ typedef struct wr_mailbox {
     _Atomic uint64_t dropped_full;
     _Atomic uint64_t large_bytes; /* added before a message can be taken, subtracted when it is */
     _Atomic uint64_t refused; /* accepted without a place in ring or overflow: already dropped */
+    _Atomic uint64_t passed;  /* accepted and delivered without having been here; one writer */
 
     /* Consumer's side. */
     alignas(
@@ -117,6 +121,10 @@ void wr_mailbox_refuse(wr_mailbox *box, weir_message *msg);
 size_t wr_mailbox_take(wr_mailbox *box, weir_message **out, size_t max);
 void wr_mailbox_count_delivered(wr_mailbox *box, size_t count);
 void wr_mailbox_count_closed(wr_mailbox *box, size_t count);
+/* Has all that was put been delivered or dropped? What the caller itself has put is in this. */
+bool wr_mailbox_is_settled(const wr_mailbox *box);
+/* Count a message that went to the consumer directly. One thread. */
+void wr_mailbox_count_passed(wr_mailbox *box);
 /* Drop everything that is queued, counted as dropped_closed. Returns how many. */
 size_t wr_mailbox_purge(wr_mailbox *box);
 

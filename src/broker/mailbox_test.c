@@ -211,6 +211,38 @@ static void overflow_grows_while_it_is_wrapped(void **state)
     finish(f);
 }
 
+static void overflow_gives_its_memory_back_when_it_is_empty(void **state)
+{
+    (void)state;
+    fixture *f = begin(4, WR_WHEN_FULL_BLOCK);
+    for (unsigned round = 0; round < 3; round++) {
+        put_many(f, 4 + 8 * WR_OVERFLOW_KEPT);
+        assert_true(f->box.overflow_capacity >= 8 * WR_OVERFLOW_KEPT);
+        while (f->expected < f->next - 1) {
+            (void)take(f, 1);
+        }
+        assert_true(f->box.overflow_capacity >= 8 * WR_OVERFLOW_KEPT);
+        (void)take(f, 1);
+        assert_true(f->box.overflow_capacity <= WR_OVERFLOW_KEPT);
+        check_books(f);
+    }
+    finish(f);
+}
+
+static void small_overflow_keeps_its_memory(void **state)
+{
+    (void)state;
+    fixture *f = begin(4, WR_WHEN_FULL_BLOCK);
+    put_many(f, 4 + WR_OVERFLOW_KEPT);
+    weir_message *const *kept = f->box.overflow;
+    (void)take_all(f);
+    put_many(f, 4 + WR_OVERFLOW_KEPT);
+    assert_ptr_equal(f->box.overflow, kept);
+    (void)take_all(f);
+    check_books(f);
+    finish(f);
+}
+
 static void overflow_waits_for_a_claimed_position_of_the_ring(void **state)
 {
     (void)state;
@@ -384,12 +416,12 @@ static void publish_numbers(void *arg)
     }
 }
 
-/* Consume until all that was accepted is delivered or dropped; each publisher's order must hold. */
-static void consume_crowd(wr_mailbox *box, uint64_t *last)
+/* Consume until `total` messages are delivered or dropped; each publisher's order must hold. */
+static void consume_until(wr_mailbox *box, uint64_t total, uint64_t *last)
 {
     weir_message *batch[BATCH];
     uint64_t gone = 0;
-    while (gone < PUBLISHERS * (uint64_t)PER_PUBLISHER) {
+    while (gone < total) {
         size_t count = wr_mailbox_take(box, batch, BATCH);
         for (size_t i = 0; i < count; i++) {
             uint64_t number = test_number(batch[i]);
@@ -417,7 +449,7 @@ static void crowd(uint32_t limit, wr_when_full rule)
             wr_thread_start(&publishers[i].thread, "publisher", publish_numbers, &publishers[i]),
             WEIR_OK);
     }
-    consume_crowd(&f->box, last);
+    consume_until(&f->box, PUBLISHERS * (uint64_t)PER_PUBLISHER, last);
     for (size_t i = 0; i < PUBLISHERS; i++) {
         wr_thread_join(&publishers[i].thread);
     }
@@ -447,6 +479,22 @@ static void drop_rules_keep_order_and_books_in_a_crowd(void **state)
     }
 }
 
+/* The consumer may empty the mailbox while a publisher finds it full: that one's message has its
+ * place then, and is not the one to be dropped. */
+static void drop_oldest_has_a_place_for_every_message_of_one_publisher(void **state)
+{
+    (void)state;
+    fixture *f = begin(1, WR_WHEN_FULL_DROP_OLDEST);
+    publisher p = {.box = &f->box, .id = 0};
+    uint64_t last = 0;
+    assert_int_equal(wr_thread_start(&p.thread, "publisher", publish_numbers, &p), WEIR_OK);
+    consume_until(&f->box, PER_PUBLISHER, &last);
+    wr_thread_join(&p.thread);
+    assert_int_equal(atomic_load(&f->box.refused), 0);
+    assert_int_equal(last, PER_PUBLISHER);
+    finish(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +506,8 @@ int main(void)
         cmocka_unit_test(block_keeps_everything_over_the_limit_in_order),
         cmocka_unit_test(overflow_is_emptied_before_the_ring_is_used_again),
         cmocka_unit_test(overflow_grows_while_it_is_wrapped),
+        cmocka_unit_test(overflow_gives_its_memory_back_when_it_is_empty),
+        cmocka_unit_test(small_overflow_keeps_its_memory),
         cmocka_unit_test(overflow_waits_for_a_claimed_position_of_the_ring),
         cmocka_unit_test(overflow_has_an_end),
         cmocka_unit_test(drop_oldest_keeps_the_newest_ones),
@@ -469,6 +519,7 @@ int main(void)
         cmocka_unit_test(deinit_frees_what_is_queued),
         cmocka_unit_test(no_publisher_overtakes_itself_and_block_loses_nothing),
         cmocka_unit_test(drop_rules_keep_order_and_books_in_a_crowd),
+        cmocka_unit_test(drop_oldest_has_a_place_for_every_message_of_one_publisher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,13 +241,25 @@ bool wr_node_has_sinks(wr_node *node)
     return has;
 }
 
-/* Keeps the first error, serves every link. */
-static weir_err put_to_all(const wr_fanout *out, weir_message *msg)
+/* Keeps the first error, serves every link; the caller keeps its reference. */
+static weir_err put_to_all(const wr_fanout *out, weir_message *msg, bool owner)
 {
     weir_err result = WEIR_OK;
+    size_t references = 0; /* added and not yet given away */
     for (size_t i = 0; i < out->count; i++) {
+        if (owner && wr_link_pass(out->links[i], msg)) {
+            continue;
+        }
+        if (references == 0) {
+            references = out->count - i;
+            wr_message_ref_many(msg, references);
+        }
+        references--;
         weir_err err = wr_link_put(out->links[i], msg);
         result = result == WEIR_OK ? err : result;
+    }
+    for (; references > 0; references--) {
+        weir_message_unref(msg);
     }
     return result;
 }
@@ -271,15 +283,29 @@ weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
     }
     unsigned slot = reader_enter(node);
     const wr_fanout *out = atomic_load(&node->out);
-    if (out != NULL && out->count > 0) {
+    if (out != NULL) {
         if (wr_message_is_bulk(msg)) {
             choose_place(out);
         }
-        wr_message_ref_many(msg, out->count);
-        err = put_to_all(out, msg);
+        err = put_to_all(out, msg, slot == OWNER_SLOT);
     }
     reader_leave(node, slot);
     return err;
+}
+
+/* The same, and takes the reference, which the only link of nearly all nodes gets. */
+static weir_err give_to_all(const wr_fanout *out, weir_message *msg, bool owner)
+{
+    if (out == NULL || out->count != 1) {
+        weir_err err = out == NULL ? WEIR_OK : put_to_all(out, msg, owner);
+        weir_message_unref(msg);
+        return err;
+    }
+    if (owner && wr_link_pass(out->links[0], msg)) {
+        weir_message_unref(msg);
+        return WEIR_OK;
+    }
+    return wr_link_put(out->links[0], msg);
 }
 
 weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count)
@@ -288,14 +314,7 @@ weir_err wr_node_publish_many(wr_node *node, weir_message **msgs, size_t count)
     unsigned slot = reader_enter(node);
     const wr_fanout *out = atomic_load(&node->out);
     for (size_t i = 0; i < count; i++) {
-        if (out == NULL || out->count == 0) {
-            weir_message_unref(msgs[i]);
-            continue;
-        }
-        if (out->count > 1) {
-            wr_message_ref_many(msgs[i], out->count - 1);
-        }
-        weir_err err = put_to_all(out, msgs[i]);
+        weir_err err = give_to_all(out, msgs[i], slot == OWNER_SLOT);
         result = result == WEIR_OK ? err : result;
     }
     reader_leave(node, slot);

@@ -66,6 +66,11 @@ typedef struct wr_consumer {
      * where this thread should build its next one. For each such message; any thread, several at a
      * time, until release; may not block. NULL: in the process's own memory. */
     void (*place)(void *self);
+    /* With `gather`: take one message, borrowed, while nothing waits for the node on its link; the
+     * publisher's thread, without the right to run the node. It counts as delivered. False: not
+     * now; it goes the other way, by the mailbox. Several threads at a time; may not block. NULL
+     * allowed. */
+    bool (*direct)(void *self, weir_message *msg);
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */
@@ -210,6 +215,8 @@ void wr_node_run_collected(wr_collected *collected);
 void wr_node_put_collected(wr_collected *collected);
 
 /* For links: see link.h. */
+/* It is started, ready and not congested. A moment's value. */
+bool wr_node_may_run(const wr_node *node);
 void wr_node_congest(wr_node *node);
 void wr_node_uncongest(wr_node *node);
 void wr_node_add_pending(wr_node *node, wr_link *link);

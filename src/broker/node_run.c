@@ -102,7 +102,7 @@ static void collect_pending(wr_node *node)
     }
 }
 
-static bool may_run(const wr_node *node)
+bool wr_node_may_run(const wr_node *node)
 {
     return atomic_load(&node->started) && atomic_load(&node->ready) &&
            atomic_load(&node->congested) <= 0;
@@ -237,11 +237,11 @@ static bool has_work(const wr_node *node)
  * sources, never says so and is not woken. */
 static bool may_go_on(wr_node *node)
 {
-    if (may_run(node)) {
+    if (wr_node_may_run(node)) {
         return true;
     }
     atomic_store(&node->held, true);
-    return may_run(node);
+    return wr_node_may_run(node);
 }
 
 /* Run a bounded number of messages; returns how many. `*more`: there is more, and it may run. */
@@ -250,7 +250,7 @@ static size_t run_some(wr_node *node, const run_rule *rule, bool *more)
     size_t done = 0;
     unsigned lingers = rule->lingers;
     sweep(node);
-    while (done < rule->max && may_run(node)) {
+    while (done < rule->max && wr_node_may_run(node)) {
         if (node->rest_count > 0) {
             done += run_rest(node);
             continue;

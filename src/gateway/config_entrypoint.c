@@ -10,6 +10,7 @@
 #include "gateway/config_reader.h"
 #include "ipc/control.h"
 #include "loader/native.h"
+#include "platform/process.h"
 #include "platform/stream.h"
 #include "weir/message.h"
 
@@ -226,12 +227,25 @@ static void take_env(wr_config_reader *reader, const wr_option *option, const wr
     *(char ***)((char *)target + option->offset) = list;
 }
 
+/* Only a warning: it may come, and the file may be meant for another machine. */
+static void look_for_program(wr_config_reader *reader, const wr_json_value *at, const char *path)
+{
+    wr_error error = {0};
+    if (path != NULL && wr_process_find_program(path, &error) != WEIR_OK) {
+        wr_config_warn(reader, at, "the process cannot be started now: %s", wr_error_text(&error));
+    }
+}
+
 static void take_launch(wr_config_reader *reader, const wr_option *option,
                         const wr_json_value *value, void *target)
 {
+    const wr_module_draft *draft = target; /* "activation.type" was taken before */
     wr_json_value found[WR_OPTIONS_MAX];
     wr_launch_config *launch = (wr_launch_config *)(void *)((char *)target + option->offset);
-    (void)wr_config_take_object(reader, value, &wr_launch_options, found, launch);
+    if (wr_config_take_object(reader, value, &wr_launch_options, found, launch) &&
+        draft->activation == ACTIVATION_LAUNCH) {
+        look_for_program(reader, &found[LAUNCH_PATH], launch->path);
+    }
     if (launch->args == NULL) {
         launch->args = wr_config_new_list(reader, 0);
     }

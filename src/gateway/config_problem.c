@@ -139,6 +139,17 @@ static void append_message(wr_buffer *out, const char *format, va_list args)
     wr_buffer_append_text(out, message);
 }
 
+/* FILE:LINE:COLUMN: path: */
+static void append_place(wr_config_reader *reader, wr_buffer *out, const wr_json_value *value,
+                         unsigned line, unsigned column)
+{
+    wr_buffer_printf(out, "%s:%u:%u: ", reader->file, line, column);
+    if (append_path(reader, out, value) == 0) {
+        wr_buffer_append_text(out, reader->root_name);
+    }
+    wr_buffer_append_text(out, ": ");
+}
+
 static void problem_at(wr_config_reader *reader, const wr_json_value *value, size_t offset,
                        const char *format, va_list args) WEIR_PRINTF(4, 0);
 
@@ -155,13 +166,29 @@ static void problem_at(wr_config_reader *reader, const wr_json_value *value, siz
     unsigned line = 0, column = 0;
     wr_json_position(&reader->json, offset, &line, &column);
     wr_buffer text = WR_BUFFER_INIT;
-    wr_buffer_printf(&text, "%s:%u:%u: ", reader->file, line, column);
-    if (append_path(reader, &text, value) == 0) {
-        wr_buffer_append_text(&text, reader->root_name);
-    }
-    wr_buffer_append_text(&text, ": ");
+    append_place(reader, &text, value, line, column);
     append_message(&text, format, args);
     keep(reader, line, column, &text);
+}
+
+void wr_config_warn(wr_config_reader *reader, const wr_json_value *value, const char *format, ...)
+{
+    va_list args;
+    unsigned line = 0, column = 0;
+    wr_buffer text = WR_BUFFER_INIT;
+    if (value->inherited || reader->warning_count == WR_PROBLEMS_MAX) {
+        return;
+    }
+    wr_json_position(&reader->json, value->node->start, &line, &column);
+    append_place(reader, &text, value, line, column);
+    va_start(args, format);
+    append_message(&text, format, args);
+    va_end(args);
+    char *kept = wr_buffer_take(&text);
+    reader->out_of_memory = reader->out_of_memory || kept == NULL;
+    if (kept != NULL) {
+        reader->warnings[reader->warning_count++] = kept;
+    }
 }
 
 void wr_config_problem(wr_config_reader *reader, const wr_json_value *value, const char *format,
@@ -215,8 +242,20 @@ static void hand_over(weir_problem_fn on_problem, void *user, const char *text)
     on_problem(user, text);
 }
 
+static void report_warnings(wr_config_reader *reader)
+{
+    for (size_t i = 0; i < reader->warning_count; i++) {
+        if (reader->problem_count == 0) {
+            wr_log("weir", WEIR_LOG_WARN, "%s", reader->warnings[i]);
+        }
+        free(reader->warnings[i]);
+    }
+    reader->warning_count = 0;
+}
+
 void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void *user)
 {
+    report_warnings(reader);
     size_t kept = reader->problem_count < WR_PROBLEMS_MAX ? reader->problem_count : WR_PROBLEMS_MAX;
     qsort(reader->problems, kept, sizeof(reader->problems[0]), by_place);
     for (size_t i = 0; i < kept; i++) {

@@ -55,7 +55,9 @@ typedef struct wr_config_reader {
     bool out_of_memory;
 
     wr_problem problems[WR_PROBLEMS_MAX];
-    size_t problem_count; /* including those over the limit */
+    size_t problem_count;            /* including those over the limit */
+    char *warnings[WR_PROBLEMS_MAX]; /* in the order of being found */
+    size_t warning_count;            /* at most so many; the others are not even counted */
 
     wr_loader_entry *loaders; /* the built-in ones first */
     size_t loader_count;
@@ -70,10 +72,14 @@ void wr_config_problem(wr_config_reader *reader, const wr_json_value *value, con
                        ...) WEIR_PRINTF(3, 4);
 void wr_config_key_problem(wr_config_reader *reader, const wr_json_value *value, const char *format,
                            ...) WEIR_PRINTF(3, 4);
+/* What may be a mistake, at a value. It comes in the log if there are no mistakes; of those over
+ * WR_PROBLEMS_MAX nothing is said. */
+void wr_config_warn(wr_config_reader *reader, const wr_json_value *value, const char *format, ...)
+    WEIR_PRINTF(3, 4);
 /* Report a mistake of the text or the file as a whole. */
 void wr_config_text_problem(wr_config_reader *reader, unsigned line, unsigned column,
                             const char *format, ...) WEIR_PRINTF(4, 5);
-/* Hand all problems over in the order of the text, and forget them. */
+/* Hand all problems over in the order of the text, or log the warnings, and forget them. */
 void wr_config_report(wr_config_reader *reader, weir_problem_fn on_problem, void *user);
 /* Say that there was no memory to read `file`. */
 void wr_config_report_memory(const char *file, weir_problem_fn on_problem, void *user);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/config_reader.h"
+#include "platform/file.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define BYTES_MAX (UINT64_C(1) << 50)
@@ -54,6 +55,22 @@ static void take_group(wr_config_reader *reader, const wr_option *option,
     draft->has_group = wr_config_find_group(reader, value, &draft->config.group);
 }
 
+/* Only a warning, as for a program; that the gateway does not start without them, it says then. */
+static void look_for_paths(wr_config_reader *reader, const wr_json_value *list)
+{
+    wr_json_value path;
+    bool more = json_is_array(list->json) && wr_json_first(&reader->json, list, &path);
+    for (; more; more = wr_json_next(&reader->json, &path)) {
+        const char *text = json_string_value(path.json);
+        if (text != NULL && text[0] != '\0' && !wr_file_exists(text)) {
+            wr_config_warn(
+                reader, &path,
+                "there is no file or folder %s now; the gateway does not start without it",
+                wr_show_text(text).text);
+        }
+    }
+}
+
 static void take_paths(wr_config_reader *reader, const wr_option *option,
                        const wr_json_value *value, void *target)
 {
@@ -62,6 +79,10 @@ static void take_paths(wr_config_reader *reader, const wr_option *option,
     wr_json_value found[WR_OPTIONS_MAX];
     draft->config.confine =
         wr_config_take_object(reader, value, &wr_sandbox_paths_options, found, &draft->config);
+    if (draft->config.confine) {
+        look_for_paths(reader, &found[PATHS_READ]);
+        look_for_paths(reader, &found[PATHS_WRITE]);
+    }
 }
 
 #define LIMIT(limit) offsetof(sandbox_draft, config.limits[limit])

@@ -2,6 +2,7 @@
  *
  * How a module in another process is looked after: its "restart" and its "heartbeat".
  */
+#include "base/text.h"
 #include "gateway/config_reader.h"
 
 #define TIME_MAX_MS 3600000u
@@ -48,9 +49,9 @@ static void take_backoff(wr_config_reader *reader, const wr_option *option,
     }
     if (count != 2) {
         wr_config_problem(reader, value,
-                          "has %zu entries (expected two: the first delay and the "
+                          "has %zu %s (expected two: the first delay and the "
                           "longest, in milliseconds)",
-                          count);
+                          count, wr_text_plural(count, "entry", "entries"));
     } else if (delays[0] > delays[1]) {
         wr_config_problem(reader, value, "the first delay, %u, is over the longest, %u", delays[0],
                           delays[1]);

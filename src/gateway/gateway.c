@@ -225,6 +225,9 @@ static weir_err stop_all(weir_gateway *gateway)
         }
     }
     free(order);
+    for (size_t i = 0; i < gateway->count; i++) {
+        wr_instance_join(gateway->instances[i]); /* they had their grace periods side by side */
+    }
     if (!gateway->stuck) {
         wr_broker_purge(gateway->broker);
     }

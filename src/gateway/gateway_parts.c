@@ -232,6 +232,7 @@ static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
         gateway->stuck = true;
         return err;
     }
+    wr_instance_join(instance);
     remove_instance(gateway, instance);
     return WEIR_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/instance_remote.h"
 #include "platform/clock.h"
 
@@ -171,8 +172,8 @@ weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t dea
         return err;
     }
     if (dropped > 0) {
-        wr_log(name, WEIR_LOG_WARN, "%llu messages were still queued and are dropped",
-               (unsigned long long)dropped);
+        wr_log(name, WEIR_LOG_WARN, "%llu %s still queued and dropped", (unsigned long long)dropped,
+               wr_text_plural(dropped, "message was", "messages were"));
     }
     if (instance->proxy != NULL) {
         wr_proxy_stop(instance->proxy, deadline_ns);
@@ -180,6 +181,13 @@ weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t dea
         destroy_native(instance);
     }
     return WEIR_OK;
+}
+
+void wr_instance_join(wr_instance *instance)
+{
+    if (instance->proxy != NULL) {
+        wr_proxy_join(instance->proxy);
+    }
 }
 
 void wr_instance_destroy(wr_instance *instance)

@@ -41,6 +41,7 @@ typedef struct wr_instance {
     char *crash_folder;
     char *replay_module;
     char *logger_module;
+    char *sandbox_text;    /* "sandbox", for a replay; NULL: none */
     wr_run_folder *folder; /* for the sockets of a process in a sandbox; NULL: the gateway's */
     wr_sandbox *sandbox;   /* NULL: none */
     char *users_env;       /* the gateway's user, whom a process of another user must allow */
@@ -68,11 +69,14 @@ WEIR_MUST_CHECK weir_err wr_instance_create(const wr_module_config *config,
 WEIR_MUST_CHECK weir_err wr_instance_start(wr_instance *instance, wr_error *error);
 /*
  * Let the module work off what is queued for it, until the deadline (wr_clock_ns); then destroy it.
- * Errors: TIMEOUT (native: it does not return from receive; nothing of it may be freed).
+ * After this nothing comes from it any more; a process of its own may still be ending. Errors:
+ * TIMEOUT (native: it does not return from receive; nothing of it may be freed).
  */
 WEIR_MUST_CHECK weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker,
                                           uint64_t deadline_ns);
-/* Free a stopped instance; after this its node lives on as long as links do. NULL is allowed. */
+/* Wait for the end of a stopped module's process. */
+void wr_instance_join(wr_instance *instance);
+/* Free a joined instance; after this its node lives on as long as links do. NULL is allowed. */
 void wr_instance_destroy(wr_instance *instance);
 
 #endif

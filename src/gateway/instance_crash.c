@@ -4,6 +4,7 @@
  */
 #include "gateway/instance_crash.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,69 @@ static char *find_module(const char *name)
     return absolute;
 }
 
+/* Paths from the root on: a replay runs somewhere else. NULL: out of memory. */
+static json_t *path_list(char *const *paths)
+{
+    json_t *list = json_array();
+    for (; list != NULL && paths != NULL && *paths != NULL; paths++) {
+        char *absolute = wr_path_absolute(*paths);
+        json_t *path = json_string(absolute); /* NULL, too, where the folder's name is not UTF-8 */
+        free(absolute);
+        if (json_array_append_new(list, path != NULL ? path : json_string(*paths)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static bool set_limits(json_t *object, const wr_sandbox_config *config)
+{
+    static const char *const keys[WR_LIMIT_COUNT] = {
+        [WR_LIMIT_MEMORY] = "memory.limit", [WR_LIMIT_CPU] = "cpu.limit.s",
+        [WR_LIMIT_FILES] = "open.files",    [WR_LIMIT_PROCESSES] = "processes",
+        [WR_LIMIT_CORE] = "core.limit",     [WR_LIMIT_FILE_SIZE] = "file.limit",
+    };
+    bool ok = true;
+    for (unsigned i = 0; ok && i < WR_LIMIT_COUNT; i++) {
+        ok = config->limits[i] == WR_LIMIT_INHERITED ||
+             json_object_set_new(object, keys[i], json_integer((json_int_t)config->limits[i])) == 0;
+    }
+    return ok;
+}
+
+static bool set_paths(json_t *object, const wr_sandbox_config *config)
+{
+    if (!config->confine) {
+        return true;
+    }
+    json_t *paths = json_object();
+    bool ok = json_object_set_new(paths, "read", path_list(config->read)) == 0 &&
+              json_object_set_new(paths, "write", path_list(config->write)) == 0;
+    return json_object_set_new(object, "paths", paths) == 0 && ok;
+}
+
+static bool set_user(json_t *object, const wr_sandbox_config *config)
+{
+    return !config->change_user ||
+           (json_object_set_new(object, "user", json_integer(config->user)) == 0 &&
+            json_object_set_new(object, "group", json_integer(config->group)) == 0);
+}
+
+/* "sandbox" as a file would have it. NULL: out of memory. */
+static char *make_sandbox_text(const wr_sandbox_config *config)
+{
+    json_t *object = json_object();
+    bool ok = set_limits(object, config) && set_user(object, config) && set_paths(object, config) &&
+              json_object_set_new(object, "seccomp",
+                                  json_string(config->filter ? "default" : "off")) == 0 &&
+              json_object_set_new(object, "network", json_boolean(config->network)) == 0 &&
+              json_object_set_new(object, "required", json_boolean(config->required)) == 0;
+    char *text = ok ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    return text;
+}
+
 weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *host)
 {
     const wr_module_config *config = instance->config;
@@ -70,8 +134,12 @@ weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *ho
     instance->crash_folder = choose_folder(host->crash_folder);
     instance->replay_module = find_module("replay");
     instance->logger_module = find_module("logger");
+    if (config->sandbox.present) {
+        instance->sandbox_text = make_sandbox_text(&config->sandbox);
+    }
     if (instance->crash_folder == NULL || instance->replay_module == NULL ||
-        instance->logger_module == NULL) {
+        instance->logger_module == NULL ||
+        (config->sandbox.present && instance->sandbox_text == NULL)) {
         return WEIR_ERR_MEMORY;
     }
     instance->crash = (wr_crash_settings){
@@ -79,6 +147,9 @@ weir_err wr_instance_set_crash(wr_instance *instance, const wr_instance_host *ho
         .reports_max = host->crash_reports,
         .library = instance->module_file,
         .args = config->args,
+        .heartbeat = config->heartbeat,
+        .sandbox = instance->sandbox_text,
+        .other_user = config->sandbox.present && config->sandbox.change_user,
         .replay_module = instance->replay_module,
         .logger_module = instance->logger_module,
     };
@@ -91,4 +162,5 @@ void wr_instance_free_crash(wr_instance *instance)
     free(instance->crash_folder);
     free(instance->replay_module);
     free(instance->logger_module);
+    free(instance->sandbox_text);
 }

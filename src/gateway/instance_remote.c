@@ -194,8 +194,11 @@ weir_err wr_remote_create(wr_instance *instance, const wr_instance_host *host, w
     if (err != WEIR_OK) {
         return err;
     }
-    err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), false,
-                         &instance->node);
+    wr_executor *quick = NULL;
+    err = wr_broker_quick(host->broker, &quick);
+    if (err == WEIR_OK) {
+        err = wr_node_create(instance->config->name, quick, false, &instance->node);
+    }
     if (err == WEIR_OK) {
         err =
             wr_proxy_create(instance->node, host->loop, &instance->proxy_options, &instance->proxy);

@@ -83,8 +83,13 @@ static weir_err send_image(wr_channel *channel, weir_message *msg)
     return err;
 }
 
+weir_err wr_channel_send_copy(wr_channel *channel, const void *image, size_t size)
+{
+    return wr_sp_send(channel->sp, image, size, NULL, NULL);
+}
+
 /* Who can change a borrowed image could make it one that its next reader refuses. */
-static weir_err send_copy(wr_channel *channel, const weir_message *msg)
+static weir_err send_own_copy(wr_channel *channel, const weir_message *msg)
 {
     weir_message *copy = NULL;
     weir_err err = wr_sharing_copy_out(msg, &copy);
@@ -140,7 +145,7 @@ static weir_err send_bulk(wr_channel *channel, weir_message *msg)
     if (err != WEIR_ERR_NOT_FOUND) {
         return err;
     }
-    return wr_sharing_is_borrowed(msg) ? send_copy(channel, msg) : send_image(channel, msg);
+    return wr_sharing_is_borrowed(msg) ? send_own_copy(channel, msg) : send_image(channel, msg);
 }
 
 weir_err wr_channel_send(wr_channel *channel, weir_message *msg)
@@ -262,6 +267,11 @@ void wr_channel_set_waits(wr_channel *channel, bool waits)
 bool wr_channel_greeted(const wr_channel *channel)
 {
     return wr_sp_greeted(channel->sp);
+}
+
+void wr_channel_end_input(wr_channel *channel)
+{
+    wr_stream_end_input(wr_sp_inner(channel->sp));
 }
 
 wr_waitable wr_channel_waitable(wr_channel *channel)

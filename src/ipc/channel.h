@@ -29,6 +29,9 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_share(wr_channel *channel);
 
 /* Queue a message; the caller keeps its reference. Errors: as wr_sp_send. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send(wr_channel *channel, weir_message *msg);
+/* Queue a message of at most WR_SP_COPY_MAX bytes, whose image is copied. Errors: the same. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_send_copy(wr_channel *channel, const void *image,
+                                                        size_t size);
 /* As wr_sp_unsent and wr_sp_written. */
 WR_SHARED size_t wr_channel_unsent(const wr_channel *channel);
 WR_SHARED uint64_t wr_channel_written(const wr_channel *channel);
@@ -59,6 +62,8 @@ WR_SHARED uint64_t wr_channel_peer_processed(const wr_channel *channel);
 WR_SHARED void wr_channel_set_waits(wr_channel *channel, bool waits);
 WR_SHARED bool wr_channel_shares(const wr_channel *channel); /* memory, with the peer */
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
+/* Receive what the peer has written until now, then CLOSED. */
+WR_SHARED void wr_channel_end_input(wr_channel *channel);
 WR_SHARED wr_waitable wr_channel_waitable(wr_channel *channel);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 #define MAGIC_0 0xa1u
 #define MAGIC_1 0x6cu
@@ -264,8 +265,9 @@ static weir_err need(const cursor *from, size_t bytes, const char *what)
         return WEIR_OK;
     }
     return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
-                        "byte %zu: %s needs %zu bytes, but %zu are left", from->at, what, bytes,
-                        left(from));
+                        "byte %zu: %s needs %zu %s, but %zu %s left", from->at, what, bytes,
+                        wr_text_plural(bytes, "byte", "bytes"), left(from),
+                        wr_text_plural(left(from), "is", "are"));
 }
 
 static weir_err take_u8(cursor *from, const char *what, uint8_t *value)
@@ -306,8 +308,8 @@ static weir_err take_sized_text(cursor *from, const char *what, const char **tex
     const uint8_t *nul = size > 0 ? memchr(start, 0, size) : NULL;
     if (nul == NULL || (size_t)(nul - start) + 1 != size) {
         return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: %s of %u bytes does not end in its only NUL", from->at, what,
-                            size);
+                            "byte %zu: %s of %u %s does not end in its only NUL", from->at, what,
+                            size, wr_text_plural(size, "byte", "bytes"));
     }
     *text = (const char *)start;
     from->at += size;
@@ -320,8 +322,8 @@ static weir_err expect_length(const cursor *from, size_t length, const char *wha
         return WEIR_OK;
     }
     return wr_error_set(from->error, WEIR_ERR_PROTOCOL,
-                        "byte %zu: extension entry %s has %zu bytes, expected %zu", from->at, what,
-                        length, expected);
+                        "byte %zu: extension entry %s has %zu %s, expected %zu", from->at, what,
+                        length, wr_text_plural(length, "byte", "bytes"), expected);
 }
 
 static weir_err decode_u32_entry(const cursor *from, size_t length, const char *what,

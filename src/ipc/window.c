@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RING_START 64u
 /* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
@@ -16,11 +17,11 @@ static wr_window_place *place(const wr_window *window, uint64_t number)
     return &window->ring[number & (window->capacity - 1)];
 }
 
-static uint64_t image_size(const weir_message *msg)
+static uint32_t image_size(const weir_message *msg)
 {
     size_t size = 0;
     (void)weir_message_image(msg, &size);
-    return size;
+    return (uint32_t)size; /* at most WEIR_MESSAGE_SIZE_MAX */
 }
 
 static weir_err grow(wr_window *window)
@@ -39,6 +40,15 @@ static weir_err grow(wr_window *window)
     return WEIR_OK;
 }
 
+static void forget(wr_window *window, const wr_window_place *of)
+{
+    if (of->copied) {
+        wr_byte_ring_release(&window->copies, of->copy_at + of->size);
+    } else {
+        weir_message_unref(of->msg);
+    }
+}
+
 /* Release the oldest that counts; give up what need not be remembered any more. */
 static void release_oldest(wr_window *window)
 {
@@ -49,7 +59,7 @@ static void release_oldest(wr_window *window)
            window->bytes_kept > WR_WINDOW_KEPT_BYTES) {
         const wr_window_place *oldest = place(window, window->kept++);
         window->bytes_kept -= oldest->size;
-        weir_message_unref(oldest->msg);
+        forget(window, oldest);
     }
 }
 
@@ -75,13 +85,18 @@ static weir_err make_room(wr_window *window)
     return window->end - window->kept == window->capacity ? grow(window) : WEIR_OK;
 }
 
-/* What the peer says in its shared memory. A number that cannot be is none. */
-static void look(wr_window *window, const wr_channel *channel)
+/* A number that cannot be is none. */
+void wr_window_look(wr_window *window, const wr_channel *channel)
 {
-    uint64_t count = window->keep ? wr_channel_peer_processed(channel) : 0;
+    uint64_t count = window->shared && window->keep ? wr_channel_peer_processed(channel) : 0;
     if (count > window->acknowledged && count <= window->next) {
         window->acknowledged = count;
     }
+}
+
+static void look(wr_window *window, const wr_channel *channel)
+{
+    wr_window_look(window, channel);
     if (wr_window_full(window)) {
         wr_window_release(window);
     }
@@ -111,27 +126,73 @@ bool wr_window_blocked(wr_window *window, wr_channel *channel)
     return true;
 }
 
+/* Keep what is sent: a copy, or a reference, which is added unless `own`. */
+static wr_window_place hold(wr_window *window, weir_message *msg, bool own)
+{
+    size_t size = 0;
+    const void *image = weir_message_image(msg, &size);
+    wr_window_place held = {.size = (uint32_t)size};
+    uint64_t at = 0;
+    void *copy = size > WR_WINDOW_COPY_MAX ? NULL : wr_byte_ring_put(&window->copies, size, &at);
+    if (copy == NULL) {
+        held.msg = own ? msg : weir_message_ref(msg);
+        return held;
+    }
+    memcpy(copy, image, size);
+    held.copied = true;
+    held.copy_at = at;
+    if (own) {
+        weir_message_unref(msg);
+    }
+    return held;
+}
+
+/* All below `next` was sent. */
+static void note_sent(wr_window *window)
+{
+    window->sent = window->next > window->sent ? window->next : window->sent;
+    if (!window->keep) {
+        window->acknowledged = window->next;
+        wr_window_release(window);
+    }
+}
+
+static weir_err give(wr_window *window, wr_channel *channel, weir_message *msg, bool own)
+{
+    assert(window->next == window->end);
+    weir_err err = make_room(window);
+    if (err == WEIR_OK) {
+        err = wr_channel_send(channel, msg);
+    }
+    if (err != WEIR_OK) {
+        return err;
+    }
+    wr_window_place held = hold(window, msg, own);
+    *place(window, window->end++) = held;
+    window->next = window->end;
+    window->bytes += held.size;
+    note_sent(window);
+    return WEIR_OK;
+}
+
+weir_err wr_window_give(wr_window *window, wr_channel *channel, weir_message *msg)
+{
+    return give(window, channel, msg, false);
+}
+
 size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs, size_t count,
                       uint64_t limit, weir_err *err)
 {
     size_t taken = 0;
     *err = WEIR_OK;
-    assert(window->next == window->end);
     look(window, channel);
-    while (taken < count && image_size(msgs[taken]) <= limit &&
-           !wr_window_blocked(window, channel)) {
-        weir_message *msg = msgs[taken];
-        *err = make_room(window);
-        if (*err == WEIR_OK) {
-            *err = wr_channel_send(channel, msg);
-        }
+    /* Asked first: so wr_window_full, whatever ends this, counts nothing that is acknowledged. */
+    while (taken < count && !wr_window_blocked(window, channel) &&
+           image_size(msgs[taken]) <= limit) {
+        *err = give(window, channel, msgs[taken], true);
         if (*err != WEIR_OK) {
             break;
         }
-        uint64_t size = image_size(msg);
-        *place(window, window->end++) = (wr_window_place){msg, size};
-        window->bytes_waiting += size;
-        wr_window_pass(window);
         taken++;
     }
     return taken;
@@ -143,15 +204,39 @@ weir_err wr_window_put(wr_window *window, weir_message *msg)
     if (err != WEIR_OK) {
         return err;
     }
-    uint64_t size = image_size(msg);
-    *place(window, window->end++) = (wr_window_place){weir_message_ref(msg), size};
-    window->bytes_waiting += size;
+    wr_window_place waiting = {.msg = weir_message_ref(msg), .size = image_size(msg)};
+    *place(window, window->end++) = waiting;
+    window->bytes_waiting += waiting.size;
     return WEIR_OK;
 }
 
-weir_message *wr_window_peek(const wr_window *window)
+static const void *image_of(const wr_window *window, const wr_window_place *of)
 {
-    return window->next < window->end ? place(window, window->next)->msg : NULL;
+    size_t size = 0;
+    return of->copied ? wr_byte_ring_get(&window->copies, of->copy_at)
+                      : weir_message_image(of->msg, &size);
+}
+
+const void *wr_window_peek(const wr_window *window, size_t *size)
+{
+    if (window->next == window->end) {
+        return NULL;
+    }
+    const wr_window_place *next = place(window, window->next);
+    *size = next->size;
+    return image_of(window, next);
+}
+
+weir_err wr_window_send_next(wr_window *window, wr_channel *channel)
+{
+    assert(window->next < window->end);
+    const wr_window_place *next = place(window, window->next);
+    weir_err err = next->copied ? wr_channel_send_copy(channel, image_of(window, next), next->size)
+                                : wr_channel_send(channel, next->msg);
+    if (err == WEIR_OK) {
+        wr_window_pass(window);
+    }
+    return err;
 }
 
 /* The next message needs no sending any more, or was just sent. */
@@ -164,41 +249,26 @@ static void advance(wr_window *window)
 
 void wr_window_pass(wr_window *window)
 {
-    advance(window);
-    window->sent = window->next > window->sent ? window->next : window->sent;
-    if (!window->keep) {
-        window->acknowledged = window->next;
-        wr_window_release(window);
+    wr_window_place *next = place(window, window->next);
+    if (!next->copied) {
+        *next = hold(window, next->msg, true);
     }
+    advance(window);
+    note_sent(window);
 }
 
 void wr_window_drop(wr_window *window)
 {
     const wr_window_place *dropped = place(window, window->next);
     window->bytes_waiting -= dropped->size;
-    weir_message_unref(dropped->msg);
+    if (!dropped->copied) { /* a copy goes with its neighbours */
+        weir_message_unref(dropped->msg);
+    }
     for (uint64_t n = window->next + 1; n < window->end; n++) {
         *place(window, n - 1) = *place(window, n);
     }
     window->end--;
     window->sent -= window->sent > window->next;
-}
-
-bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared)
-{
-    bool few = shared && messages * part < WR_WINDOW_FEW;
-    return messages * part >= WR_WINDOW_MESSAGES ||
-           bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
-}
-
-bool wr_window_full(const wr_window *window)
-{
-    return wr_window_is_part(window->next - window->acknowledged, window->bytes, 1, window->shared);
-}
-
-uint64_t wr_window_waiting(const wr_window *window)
-{
-    return window->end - window->next;
 }
 
 weir_err wr_window_acknowledge(wr_window *window, uint64_t count)
@@ -230,22 +300,45 @@ size_t wr_window_given_count(const wr_window *window)
     return (size_t)(window->next - window->kept);
 }
 
-void wr_window_get_given(const wr_window *window, wr_window_given *out)
+/* NULL: out of memory. */
+static weir_message *message_of(const wr_window *window, const wr_window_place *of)
+{
+    if (!of->copied) {
+        return weir_message_ref(of->msg);
+    }
+    weir_message *msg = NULL;
+    weir_err err = weir_message_decode(image_of(window, of), of->size, &msg);
+    assert(err == WEIR_OK || err == WEIR_ERR_MEMORY); /* it was a message's image */
+    return err == WEIR_OK ? msg : NULL;
+}
+
+weir_err wr_window_get_given(const wr_window *window, wr_window_given *out)
 {
     for (uint64_t n = window->kept; n < window->next; n++) {
-        *out++ = (wr_window_given){
-            .msg = weir_message_ref(place(window, n)->msg),
+        wr_window_given *given = &out[n - window->kept];
+        *given = (wr_window_given){
+            .msg = message_of(window, place(window, n)),
             .number = n,
             .acknowledged = n < window->acknowledged,
         };
+        if (given->msg == NULL) {
+            while (given > out) {
+                weir_message_unref((--given)->msg);
+            }
+            return WEIR_ERR_MEMORY;
+        }
     }
+    return WEIR_OK;
 }
 
 void wr_window_deinit(wr_window *window)
 {
     for (uint64_t n = window->kept; n < window->end; n++) {
-        weir_message_unref(place(window, n)->msg);
+        if (!place(window, n)->copied) {
+            weir_message_unref(place(window, n)->msg);
+        }
     }
+    wr_byte_ring_deinit(&window->copies);
     free(window->ring);
     *window = (wr_window){.ring = NULL};
 }

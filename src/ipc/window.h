@@ -9,6 +9,10 @@
  *         ..next: sent, kept until acknowledged; ..end: waiting
  *
  * On a connection without acknowledgement a message is released as soon as it is sent.
+ *
+ * Of a small message that was sent the window keeps a copy of the image, and so the message goes
+ * back at once, while it and its memory are in the cache of the thread that made it; of a large one
+ * it keeps a reference, as of all that wait.
  * One thread at a time.
  */
 #ifndef WR_IPC_WINDOW_H
@@ -19,12 +23,13 @@
 #include <stdint.h>
 
 #include "base/api.h"
+#include "ipc/byte_ring.h"
 #include "ipc/channel.h"
 #include "weir/message.h"
 
 /* The most messages and bytes that may be sent and not acknowledged (but one message at least). Few
  * bytes, so that what is on its way stays in the processor's cache. */
-#define WR_WINDOW_MESSAGES 8192u
+#define WR_WINDOW_MESSAGES 16384u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
 /* With shared memory a large message takes less time than waking a thread. So there it may be more
  * bytes, while the messages are few. */
@@ -33,11 +38,17 @@
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
+/* Images up to this size are copied. */
+#define WR_WINDOW_COPY_MAX 1024u
 
 /* The size is asked once and kept here: the message itself is then only touched to be sent. */
 typedef struct wr_window_place {
-    weir_message *msg; /* one reference */
-    uint64_t size;     /* of its image, in bytes */
+    union {
+        weir_message *msg; /* one reference */
+        uint64_t copy_at;  /* the place in `copies` */
+    };
+    uint32_t size; /* of the image, in bytes */
+    bool copied;
 } wr_window_place;
 
 typedef struct wr_window {
@@ -56,35 +67,55 @@ typedef struct wr_window {
     bool keep;              /* this connection acknowledges */
     bool shared;            /* its channel has shared memory */
     bool waits;             /* the peer can see that it is full */
+    wr_byte_ring copies;    /* of small images that were sent */
 } wr_window;
 
 /* Are so many messages of so many bytes a whole window, or (`part` 4) a quarter of one? */
-WR_SHARED bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared);
+static inline bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared)
+{
+    bool few = shared && messages * part < WR_WINDOW_FEW;
+    return messages * part >= WR_WINDOW_MESSAGES ||
+           bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
+}
 
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
+/* Append and send a message, while none waits and the window is not full. The caller keeps its
+ * reference. Errors: as wr_channel_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_give(wr_window *window, wr_channel *channel,
+                                                  weir_message *msg);
 /*
- * Append and send messages, while none waits: as many of the first of `count` as the window, the
+ * The same for several, while none waits: as many of the first of `count` as the window, the
  * channel and `limit` (bytes of one image) allow; takes over the caller's references to those.
  * Returns how many. `*err`: what the channel said to the next one (WEIR_OK: it was not asked), or
  * MEMORY.
  */
 WR_SHARED size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msgs,
                                 size_t count, uint64_t limit, weir_err *err);
-/* The next message to send, borrowed; NULL: none waits. */
-WR_SHARED weir_message *wr_window_peek(const wr_window *window);
+/* The image of the next message to send, borrowed; NULL: none waits. */
+WR_SHARED const void *wr_window_peek(const wr_window *window, size_t *size);
+/* Send the next message, which waits. Errors: as wr_channel_send. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_send_next(wr_window *window, wr_channel *channel);
 /* The next message was sent. */
 WR_SHARED void wr_window_pass(wr_window *window);
 /* The next message is given up, because the peer would not take it; those after it move up. */
 WR_SHARED void wr_window_drop(wr_window *window);
 /* As much is sent and unacknowledged as may be. */
-WR_SHARED bool wr_window_full(const wr_window *window);
+static inline bool wr_window_full(const wr_window *window)
+{
+    return wr_window_is_part(window->next - window->acknowledged, window->bytes, 1, window->shared);
+}
 /* The same, as seen by who wants to send through `channel`: what the peer can be seen to have
  * processed counts as acknowledged, and if that is not enough, it can see that somebody waits. */
 WR_SHARED bool wr_window_blocked(wr_window *window, wr_channel *channel);
 /* How many wait to be sent. */
-WR_SHARED uint64_t wr_window_waiting(const wr_window *window);
+static inline uint64_t wr_window_waiting(const wr_window *window)
+{
+    return window->end - window->next;
+}
+/* Where memory is shared: as far as the peer can be seen to be, the same as below. */
+WR_SHARED void wr_window_look(wr_window *window, const wr_channel *channel);
 /* The peer has processed all below `count`. The messages are released later, by wr_window_release
  * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
  * PROTOCOL (more than was sent). */
@@ -104,7 +135,9 @@ typedef struct wr_window_given {
 
 /* How many messages wr_window_get_given gives. */
 WR_SHARED size_t wr_window_given_count(const wr_window *window);
-/* All of them, oldest first, into `out` with room for so many; unref each. */
-WR_SHARED void wr_window_get_given(const wr_window *window, wr_window_given *out);
+/* All of them, oldest first, into `out` with room for so many; unref each. Errors: MEMORY, and
+ * there are none. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_get_given(const wr_window *window,
+                                                       wr_window_given *out);
 
 #endif

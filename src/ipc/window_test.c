@@ -37,10 +37,22 @@ static uint64_t number_of(const weir_message *msg)
     return number;
 }
 
+static uint64_t next_number(const wr_window *window)
+{
+    size_t size = 0;
+    weir_message *msg = NULL;
+    const void *image = wr_window_peek(window, &size);
+    assert_non_null(image);
+    assert_int_equal(weir_message_decode(image, size, &msg), WEIR_OK);
+    uint64_t number = number_of(msg);
+    weir_message_unref(msg);
+    return number;
+}
+
 static void send_to(wr_window *window, uint64_t end)
 {
     while (window->next < end) {
-        assert_int_equal(number_of(wr_window_peek(window)), window->next);
+        assert_int_equal(next_number(window), window->next);
         wr_window_pass(window);
     }
 }
@@ -55,7 +67,8 @@ static void without_acknowledgement_nothing_is_kept(void **state)
         assert_int_equal(window.base, n + 1);
         assert_int_equal(window.bytes + window.bytes_waiting, 0);
     }
-    assert_null(wr_window_peek(&window));
+    size_t size = 0;
+    assert_null(wr_window_peek(&window, &size));
     wr_window_deinit(&window);
 }
 
@@ -70,7 +83,7 @@ static void what_is_not_acknowledged_is_sent_again_in_order(void **state)
     assert_int_equal(wr_window_acknowledge(&window, 120), WEIR_OK);
     wr_window_rewind(&window, true);
     assert_int_equal(wr_window_waiting(&window), 380);
-    assert_int_equal(number_of(wr_window_peek(&window)), 120);
+    assert_int_equal(next_number(&window), 120);
     assert_int_equal(window.sent, 300);
     send_to(&window, 500);
     assert_int_equal(wr_window_acknowledge(&window, 500), WEIR_OK);
@@ -104,7 +117,7 @@ static void what_an_earlier_connection_sent_can_be_acknowledged_on_the_next(void
     wr_window_rewind(&window, true);
     assert_int_equal(wr_window_acknowledge(&window, 7), WEIR_ERR_PROTOCOL);
     assert_int_equal(wr_window_acknowledge(&window, 6), WEIR_OK);
-    assert_int_equal(number_of(wr_window_peek(&window)), 6);
+    assert_int_equal(next_number(&window), 6);
     send_to(&window, 10);
     assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
     wr_window_release(&window);
@@ -154,7 +167,7 @@ static void a_dropped_message_leaves_no_gap_in_the_numbers(void **state)
     send_to(&window, 2);
     wr_window_drop(&window);
     assert_int_equal(window.end, 4);
-    assert_int_equal(number_of(wr_window_peek(&window)), 3);
+    assert_int_equal(next_number(&window), 3);
     wr_window_deinit(&window);
 }
 
@@ -165,7 +178,7 @@ static void assert_given(const wr_window *window, uint64_t first, uint64_t ackno
     assert_int_equal(count, end - first);
     wr_window_given *given = calloc(count + 1, sizeof(*given));
     assert_non_null(given);
-    wr_window_get_given(window, given);
+    assert_int_equal(wr_window_get_given(window, given), WEIR_OK);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(given[i].number, first + i);
         assert_int_equal(number_of(given[i].msg), first + i);
@@ -245,6 +258,23 @@ static void what_is_remembered_does_not_fill_the_window(void **state)
     wr_window_deinit(&window);
 }
 
+static void a_message_over_the_limit_finds_the_room_that_was_acknowledged(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    for (unsigned n = 0; n < 8; n++) {
+        put_large(&window, WR_WINDOW_BYTES / 8);
+    }
+    assert_int_equal(wr_window_acknowledge(&window, 8), WEIR_OK);
+    weir_message *msg = numbered(8);
+    weir_err err;
+    assert_int_equal(wr_window_send(&window, NULL, &msg, 1, 1, &err), 0);
+    assert_int_equal(err, WEIR_OK);
+    assert_false(wr_window_full(&window)); /* no acknowledgement will come that could say so */
+    weir_message_unref(msg);
+    wr_window_deinit(&window);
+}
+
 static void large_messages_are_remembered_up_to_a_limit_of_bytes(void **state)
 {
     (void)state;
@@ -261,6 +291,38 @@ static void large_messages_are_remembered_up_to_a_limit_of_bytes(void **state)
     wr_window_release(&window);
     assert_int_equal(wr_window_given_count(&window), 0);
     assert_int_equal(window.bytes_kept, 0);
+    wr_window_deinit(&window);
+}
+
+static void small_and_large_ones_are_sent_again_in_order(void **state)
+{
+    (void)state;
+    unsigned char large[2 * WR_WINDOW_COPY_MAX] = {0};
+    wr_window window = {.keep = true, .keep_last = 16};
+    for (uint64_t n = 0; n < 300; n++) {
+        weir_message *msg = NULL;
+        memcpy(large, &n, sizeof(n));
+        size_t size = n % 3 == 0 ? sizeof(large) : sizeof(n);
+        assert_int_equal(weir_message_new(NULL, 0, large, size, &msg), WEIR_OK);
+        assert_int_equal(wr_window_put(&window, msg), WEIR_OK);
+        weir_message_unref(msg);
+        wr_window_pass(&window);
+        if (n == 199) {
+            assert_int_equal(wr_window_acknowledge(&window, 100), WEIR_OK);
+        }
+    }
+    wr_window_rewind(&window, true);
+    for (uint64_t n = 100; n < 300; n++) {
+        size_t size = 0;
+        weir_message *msg = NULL;
+        const void *image = wr_window_peek(&window, &size);
+        assert_non_null(image);
+        assert_int_equal(weir_message_decode(image, size, &msg), WEIR_OK);
+        assert_memory_equal(weir_message_content(msg, &size), &n, sizeof(n));
+        assert_int_equal(size, n % 3 == 0 ? sizeof(large) : sizeof(n));
+        weir_message_unref(msg);
+        wr_window_pass(&window);
+    }
     wr_window_deinit(&window);
 }
 
@@ -294,6 +356,8 @@ int main(void)
         cmocka_unit_test(the_last_acknowledged_are_remembered),
         cmocka_unit_test(a_peer_that_does_not_acknowledge_was_given_what_was_sent),
         cmocka_unit_test(what_is_remembered_does_not_fill_the_window),
+        cmocka_unit_test(small_and_large_ones_are_sent_again_in_order),
+        cmocka_unit_test(a_message_over_the_limit_finds_the_room_that_was_acknowledged),
         cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
         cmocka_unit_test(few_messages_may_be_more_bytes_where_memory_is_shared),
     };

@@ -196,6 +196,8 @@ bool wr_loop_step_aside(wr_loop *loop, const wr_aside *aside)
         return false;
     }
     loop->aside = *aside;
+    /* libuv before 1.45 begins a turn with its timers, and would then wait for something else. */
+    uv_stop(&loop->uv);
     return true;
 }
 

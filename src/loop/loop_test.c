@@ -12,6 +12,7 @@
 
 #include "loop/loop.h"
 #include "loop/watch.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 
 static struct {
@@ -267,6 +268,59 @@ static void task_that_posts_itself_again_lets_the_others_have_their_turn(void **
     assert_true(b.runs < TURNS_MAX);
 }
 
+/* A timer that is late when a turn of the loop begins, and has something to do aside then. */
+typedef struct late {
+    wr_timer *timer;
+    bool made_late;
+    bool asked;
+} late;
+
+static void on_late_ring(void *arg)
+{
+    late *l = arg;
+    if (l->made_late) {
+        l->asked = wr_loop_step_aside(t.loop, &away);
+    }
+    if (l->asked) {
+        return;
+    }
+    wr_timer_set(l->timer, 1);
+    uint64_t end_ns = wr_clock_ns() + 2 * WR_NS_PER_MS;
+    while (wr_clock_ns() < end_ns) {
+    }
+    l->made_late = true;
+}
+
+static void begin_late(void *arg)
+{
+    late *l = arg;
+    assert_int_equal(wr_timer_open(t.loop, on_late_ring, l, &l->timer), WEIR_OK);
+    wr_timer_set(l->timer, 1);
+}
+
+static void end_late(void *arg)
+{
+    wr_timer_close(((late *)arg)->timer);
+}
+
+static void what_a_late_timer_wants_done_aside_waits_for_nothing_else(void **state)
+{
+    (void)state;
+    late l = {.timer = NULL};
+    bool in_time = true;
+    uint64_t deadline_ns = wr_clock_ns() + 10000 * WR_NS_PER_MS;
+    wr_loop_call(t.loop, begin_late, &l);
+    wr_mutex_lock(&t.lock);
+    while (t.entered == 0 && in_time) {
+        in_time = wr_cond_wait_until(&t.changed, &t.lock, deadline_ns);
+    }
+    wr_mutex_unlock(&t.lock);
+    let_it_come_back();
+    wr_loop_call(t.loop, end_late, &l);
+    wr_loop_destroy(t.loop);
+    assert_true(in_time);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +332,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             task_that_posts_itself_again_lets_the_others_have_their_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_late_timer_wants_done_aside_waits_for_nothing_else,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "message/properties.h"
 #include "weir/message.h"
 
@@ -82,9 +83,10 @@ static weir_err check_header(const wr_image *image, uint32_t *count, wr_error *e
     }
     *count = wr_get_u32(bytes + WR_IMAGE_COUNT_AT);
     if (*count > (image->there - WEIR_MESSAGE_SIZE_MIN) / PROPERTY_SIZE_MIN) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %u: %u properties do not fit into the %s", WR_IMAGE_COUNT_AT,
-                            *count, image->there < image->size ? "head" : "image");
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %u: %u %s not fit into the %s",
+                            WR_IMAGE_COUNT_AT, *count,
+                            wr_text_plural(*count, "property does", "properties do"),
+                            image->there < image->size ? "head" : "image");
     }
     if (*count > WR_PROPERTIES_MAX) {
         return wr_error_set(error, WEIR_ERR_TOO_LARGE, "byte %u: %u properties, over the limit %u",
@@ -98,13 +100,14 @@ static weir_err check_content(wr_image *image, size_t at, wr_error *error)
     uint32_t stated = wr_get_u32(image->bytes + at);
     uint32_t there = image->size - (uint32_t)at - WR_IMAGE_CONTENT_SIZE_BYTES;
     if (stated > there) {
-        return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, but %u are left", at, stated, there);
+        return wr_error_set(error, WEIR_ERR_PROTOCOL, "byte %zu: content of %u %s, but %u %s left",
+                            at, stated, wr_text_plural(stated, "byte", "bytes"), there,
+                            wr_text_plural(there, "is", "are"));
     }
     if (stated < there) {
         return wr_error_set(error, WEIR_ERR_PROTOCOL,
-                            "byte %zu: content of %u bytes, and %u bytes too many after it", at,
-                            stated, there - stated);
+                            "byte %zu: content of %u %s, and %u too many after it", at, stated,
+                            wr_text_plural(stated, "byte", "bytes"), there - stated);
     }
     image->head_size = (uint32_t)at + WR_IMAGE_CONTENT_SIZE_BYTES;
     image->content_size = stated;

@@ -203,7 +203,9 @@ void *wr_pool_get(size_t size)
     }
     block *got = mine->list;
     mine->list = got->next;
-    wr_prefetch(mine->list); /* another thread wrote it last */
+    if (mine->list != NULL) {    /* the address 0 is looked for in vain each time */
+        wr_prefetch(mine->list); /* another thread wrote it last */
+    }
     mine->count--;
     return got;
 }

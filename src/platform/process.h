@@ -37,6 +37,8 @@ typedef struct wr_process_exit {
  */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_process_spawn(const wr_process_options *options,
                                                     wr_process **out, wr_error *error);
+/* Is there now a program that spawn would start? Errors: NOT_FOUND, DENIED, IO, MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_process_find_program(const char *path, wr_error *error);
 WR_SHARED int64_t wr_process_id(const wr_process *process);
 /* Readable when the child has ended. */
 WR_SHARED wr_waitable wr_process_waitable(const wr_process *process);

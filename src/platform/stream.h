@@ -71,6 +71,9 @@ WR_SHARED void wr_stream_accept_memory(wr_stream *stream);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_take_memory(wr_stream *stream, size_t limit,
                                                          wr_shared_memory **out, wr_error *error);
 WR_SHARED wr_waitable wr_stream_waitable(const wr_stream *stream);
+/* What the peer has written until now can still be read, then comes CLOSED; what it writes from now
+ * on fails there. */
+WR_SHARED void wr_stream_end_input(wr_stream *stream);
 /* NULL is allowed. */
 WR_SHARED void wr_stream_close(wr_stream *stream);
 

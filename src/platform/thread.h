@@ -47,6 +47,9 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_thread_start(wr_thread *thread, const char
 WR_SHARED void wr_thread_join(wr_thread *thread);
 /* Let it run on by itself, to its end or the program's. */
 WR_SHARED void wr_thread_detach(wr_thread *thread);
+/* From here on this thread gets what processor time other threads and programs leave, where the
+ * system has that. It must not hold what those wait for. */
+WR_SHARED void wr_thread_stand_back(void);
 /* Call `run(arg)` on this thread when it ends; not when the program ends. A thread has one such
  * call for each `run`, where a second one replaces the first, and at most WR_THREAD_EXIT_CALLS_MAX;
  * the last one comes first. */
@@ -67,6 +70,8 @@ WR_SHARED void wr_once_run(wr_once *once, void (*run)(void));
  * one instruction and no call. It has little room for them, so only pointers and flags. */
 #define WR_THREAD_LOCAL_SMALL WR_OS_THREAD_LOCAL_SMALL
 
+/* Let another thread that waits for this core have it, whatever it then does with it. */
+WR_SHARED void wr_thread_yield(void);
 /* Let a moment pass: between two looks at something that another thread is about to change. */
 WR_SHARED void wr_thread_relax(void);
 /*

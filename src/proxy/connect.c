@@ -2,9 +2,16 @@
  *
  * The connection with a remote module: sought, lost, sought again. All on the loop.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
+
+/* About as many control messages as a socket holds: one that lives and goes on writing them does
+ * not keep the loop. */
+#define LAST_WORDS_MAX 16384u
 
 void wr_proxy_retry_later(wr_proxy *proxy)
 {
@@ -30,8 +37,8 @@ static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
 {
     wr_sp_frame frame;
     wr_control_message message;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK && wr_clock_ns() < end_ns) {
+    unsigned left = LAST_WORDS_MAX;
+    while (left-- > 0 && wr_sp_receive(proxy->control, &frame, NULL) == WEIR_OK) {
         if (wr_control_decode(frame.data, frame.size, &message, NULL) != WEIR_OK) {
             continue;
         }
@@ -45,7 +52,17 @@ static void read_last_words(wr_proxy *proxy, wr_control_message *reply)
     }
 }
 
-/* One line for the end of a running module, and one for a time of failing attempts. */
+/* Is the reason another one than that which was logged last? Then it is kept as that. */
+static bool is_news(char last[WR_REASON_SIZE], const char *reason)
+{
+    if (strncmp(last, reason, WR_REASON_SIZE - 1) == 0) {
+        return false;
+    }
+    (void)snprintf(last, WR_REASON_SIZE, "%s", reason);
+    return true;
+}
+
+/* One line for the end of a running module, and one for each reason of failing attempts. */
 static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const char *reason)
 {
     const char *at = proxy->options.control_path;
@@ -53,8 +70,7 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
         wr_proxy_log(proxy, WEIR_LOG_INFO, "the remote module at '%s' said goodbye", at);
     } else if (state == WR_PROXY_RUNNING) {
         wr_proxy_log(proxy, WEIR_LOG_WARN, "lost the remote module at '%s': %s", at, reason);
-    } else if (!proxy->trouble_logged) {
-        proxy->trouble_logged = true;
+    } else if (is_news(proxy->trouble, reason)) {
         wr_proxy_log(proxy, WEIR_LOG_WARN, "could not attach the remote module at '%s': %s", at,
                      reason);
     }
@@ -143,21 +159,19 @@ static weir_err open_control(wr_proxy *proxy, wr_error *error)
 static void log_waiting(wr_proxy *proxy, weir_err err, const wr_error *error)
 {
     bool normal = err == WEIR_ERR_NOT_FOUND || err == WEIR_ERR_CLOSED;
-    bool *logged = normal ? &proxy->waiting_logged : &proxy->refusal_logged;
-    if (*logged) {
+    const char *at = proxy->options.control_path;
+    if (!normal) {
+        if (is_news(proxy->refusal, wr_error_text(error))) {
+            wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s", at,
+                         wr_error_text(error));
+        }
         return;
     }
-    if (normal && proxy->supervisor != NULL) {
-        return; /* it was launched a moment ago */
+    if (proxy->waiting_logged || proxy->supervisor != NULL) {
+        return; /* or it was launched a moment ago */
     }
-    *logged = true;
-    if (normal) {
-        wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'",
-                     proxy->options.control_path);
-    } else {
-        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot connect to a remote module at '%s': %s",
-                     proxy->options.control_path, wr_error_text(error));
-    }
+    proxy->waiting_logged = true;
+    wr_proxy_log(proxy, WEIR_LOG_INFO, "waiting for a remote module at '%s'", at);
 }
 
 bool wr_proxy_may_connect(const wr_proxy *proxy)
@@ -182,8 +196,6 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         }
         return;
     }
-    proxy->waiting_logged = false;
-    proxy->refusal_logged = false;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }

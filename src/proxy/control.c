@@ -70,9 +70,12 @@ static void on_acknowledge(wr_proxy *proxy, uint64_t count)
     }
 }
 
+/* What an earlier connection owed is settled by create and its reply. */
 static bool owes(const wr_proxy *proxy)
 {
-    return proxy->control != NULL && proxy->told != proxy->received &&
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    bool agreed = state != WR_PROXY_CONNECTING && state != WR_PROXY_CREATING;
+    return agreed && proxy->control != NULL && proxy->told != proxy->received &&
            (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }
 
@@ -145,6 +148,8 @@ static void read_control(wr_proxy *proxy)
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_CONNECTING && wr_sp_greeted(proxy->control)) {
         wr_proxy_pass(proxy, WR_PROXY_EVENT_GREETED);
+        proxy->waiting_logged = false;
+        proxy->refusal[0] = '\0';
         wr_proxy_begin_create(proxy);
     }
 }

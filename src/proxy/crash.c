@@ -18,14 +18,16 @@ typedef struct given_list {
 /* False: out of memory. */
 static bool get_given(wr_proxy *proxy, given_list *given)
 {
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     given->count = wr_window_given_count(&proxy->window);
     given->entries = calloc(given->count + 1, sizeof(*given->entries));
-    if (given->entries != NULL) {
-        wr_window_get_given(&proxy->window, given->entries);
+    bool got =
+        given->entries != NULL && wr_window_get_given(&proxy->window, given->entries) == WEIR_OK;
+    wr_proxy_unlock(proxy);
+    if (!got) {
+        free(given->entries);
     }
-    wr_mutex_unlock(&proxy->tx_lock);
-    return given->entries != NULL;
+    return got;
 }
 
 static void free_given(given_list *given)

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A crash report that is written on a thread of libuv's pool, so that the loop does not wait for
- * the disk. The job holds copies of all that the report borrows.
+ * A crash report that is written on a thread of its own, so that the loop does not wait for the
+ * disk. The job holds copies of all that the report borrows.
+ *
+ * The thread has what processor time others leave: nobody waits for a report, and the messages of
+ * all other modules go on meanwhile. So it must hold nothing that they wait for: its log lines are
+ * the loop's to write. Its end is told to the loop by `written`, which keeps the loop alive until
+ * then.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,13 +14,18 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "platform/thread.h"
 #include "proxy/crash_report.h"
 
 /* Reports that are being written or wait for it, in this process. They hold messages. */
 #define JOBS_MAX 8u
 
 typedef struct crash_job {
-    uv_work_t work;         /* first: freed through it */
+    uv_async_t written;     /* first: freed through it */
+    wr_thread thread;       /* set before it runs; the loop's */
+    weir_err err;           /* the thread's until it has ended, like the next two */
+    char *folder;           /* what it made */
+    wr_error error;         /* why not */
     wr_crash_report report; /* its texts and the like are what follows */
     wr_crash_settings settings;
     wr_launch launch;
@@ -40,6 +50,7 @@ static void free_job(crash_job *job)
     free((void *)job->launch.process.args);
     free((void *)job->launch.process.env);
     free(job->messages);
+    free(job->folder);
     free(job->texts);
     free(job);
 }
@@ -83,6 +94,9 @@ static void keep_settings(crash_job *job, const wr_crash_settings *from)
         .reports_max = from->reports_max,
         .library = keep(job, from->library),
         .args = keep(job, from->args),
+        .heartbeat = from->heartbeat,
+        .sandbox = keep(job, from->sandbox),
+        .other_user = from->other_user,
         .replay_module = keep(job, from->replay_module),
         .logger_module = keep(job, from->logger_module),
     };
@@ -145,27 +159,39 @@ static crash_job *make_job(const wr_crash_report *from)
     return job;
 }
 
-static void write_report(uv_work_t *work)
+static void write_report(void *arg)
 {
-    crash_job *job = (crash_job *)work;
-    char *folder = NULL;
-    wr_error error = {.code = WEIR_OK};
-    if (wr_crash_report_write(&job->report, &folder, &error) != WEIR_OK) {
-        wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s", wr_error_text(&error));
+    crash_job *job = arg;
+    wr_thread_stand_back();
+    job->err = wr_crash_report_write(&job->report, &job->folder, &job->error);
+    uv_async_send(&job->written);
+}
+
+static void log_outcome(const crash_job *job)
+{
+    if (job->err != WEIR_OK) {
+        wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s",
+               wr_error_text(&job->error));
         return;
     }
-    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", folder,
+    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", job->folder,
            job->report.message_count > 0 ? " (to give it its last messages again: weir run "
                                            "replay.json, in that folder)"
                                          : "");
-    free(folder);
 }
 
-static void on_written(uv_work_t *work, int status)
+static void on_closed(uv_handle_t *handle)
 {
-    (void)status;
+    free_job((crash_job *)handle);
+}
+
+static void on_written(uv_async_t *written)
+{
+    crash_job *job = (crash_job *)written;
+    wr_thread_join(&job->thread);
+    log_outcome(job);
     atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
-    free_job((crash_job *)work);
+    uv_close((uv_handle_t *)written, on_closed);
 }
 
 static bool start_job(wr_loop *loop, const wr_crash_report *report)
@@ -174,8 +200,12 @@ static bool start_job(wr_loop *loop, const wr_crash_report *report)
     if (job == NULL) {
         return false;
     }
-    if (uv_queue_work(wr_loop_uv(loop), &job->work, write_report, on_written) != 0) {
+    if (uv_async_init(wr_loop_uv(loop), &job->written, on_written) != 0) {
         free_job(job);
+        return false;
+    }
+    if (wr_thread_start(&job->thread, "weir-report", write_report, job) != WEIR_OK) {
+        uv_close((uv_handle_t *)&job->written, on_closed);
         return false;
     }
     return true;

@@ -19,10 +19,13 @@
 #define LOGGER_NAME "logger"
 #define LOGGER_FILE "published.json"
 
+#define REPLAY_SUFFIX ".replay"
+
 /* Where the replayed module's control socket is to be. */
 typedef struct replay_plan {
     const wr_crash_report *report;
-    char *control_id;  /* absolute and in the report's folder, where that is short enough */
+    char *control_id; /* absolute and in the report's folder, where that is short enough; of another
+                       * user's process beside the one that it had */
     char *working_dir; /* absolute: the one that the process had; NULL: the report's folder */
 } replay_plan;
 
@@ -163,10 +166,36 @@ static bool set_no_restart(json_t *module)
     return wr_crash_set(module, "restart", one_text("policy", "never"));
 }
 
+/* It is watched as it was. False also where `module` is NULL. */
+static bool set_heartbeat(json_t *module, const wr_crash_settings *settings)
+{
+    json_t *heartbeat = json_object();
+    bool ok =
+        wr_crash_set(heartbeat, "interval.ms", json_integer(settings->heartbeat.interval_ms)) &&
+        wr_crash_set(heartbeat, "timeout.ms", json_integer(settings->heartbeat.timeout_ms));
+    return wr_crash_set(module, "heartbeat", heartbeat) && ok;
+}
+
+static bool set_sandbox(json_t *module, const wr_crash_settings *settings)
+{
+    return settings->sandbox == NULL ||
+           wr_crash_set(module, "sandbox", json_loads(settings->sandbox, 0, NULL));
+}
+
 static json_t *replayed_program(const replay_plan *plan, json_t *name, json_t *args)
 {
     json_t *module = make_module(name, "outprocess", make_outprocess(plan), args);
     if (plan->report->launch != NULL && !set_no_restart(module)) {
+        json_decref(module);
+        return NULL;
+    }
+    return module;
+}
+
+static json_t *isolated_module(const wr_crash_settings *settings, json_t *name, json_t *args)
+{
+    json_t *module = make_module(name, "native", one_text("module.path", settings->library), args);
+    if (!wr_crash_set(module, "isolation", json_string("process")) || !set_no_restart(module)) {
         json_decref(module);
         return NULL;
     }
@@ -178,11 +207,9 @@ static json_t *replayed_module(const replay_plan *plan)
     const wr_crash_settings *settings = plan->report->settings;
     json_t *name = wr_crash_text(plan->report->module);
     json_t *args = json_loads(settings->args, JSON_DECODE_ANY, NULL);
-    if (settings->library == NULL) {
-        return replayed_program(plan, name, args);
-    }
-    json_t *module = make_module(name, "native", one_text("module.path", settings->library), args);
-    if (!wr_crash_set(module, "isolation", json_string("process")) || !set_no_restart(module)) {
+    json_t *module = settings->library == NULL ? replayed_program(plan, name, args)
+                                               : isolated_module(settings, name, args);
+    if (!set_heartbeat(module, settings) || !set_sandbox(module, settings)) {
         json_decref(module);
         return NULL;
     }
@@ -237,11 +264,24 @@ static json_t *make_file(const replay_plan *plan)
     return root;
 }
 
+/* In the report's folder; another user can make no socket there, but where its own is. */
+static void append_control(wr_buffer *control, const wr_crash_report *report, const char *folder)
+{
+    if (!report->settings->other_user) {
+        wr_buffer_printf(control, "%s/control", folder);
+        return;
+    }
+    char *had = wr_path_absolute(report->control_path);
+    wr_buffer_append_text(control, had != NULL ? had : report->control_path);
+    wr_buffer_append_text(control, REPLAY_SUFFIX);
+    free(had);
+}
+
 /* Where the folder's path is too long for a socket's, the process runs in the folder itself. */
 static bool make_plan(replay_plan *plan, const char *folder)
 {
     wr_buffer control = WR_BUFFER_INIT;
-    wr_buffer_printf(&control, "%s/control", folder);
+    append_control(&control, plan->report, folder);
     bool fits = control.size <= WR_ADDRESS_MAX;
     if (!fits) {
         wr_buffer_clear(&control);

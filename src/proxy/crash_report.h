@@ -19,6 +19,7 @@
 
 #include "ipc/window.h"
 #include "loop/loop.h"
+#include "proxy/heartbeat.h"
 #include "proxy/line_ring.h"
 #include "proxy/supervisor.h"
 #include "weir/log.h"
@@ -33,6 +34,9 @@ typedef struct wr_crash_settings {
     uint32_t reports_max; /* so many of a module are kept; 0: none is written */
     const char *library;  /* "isolation": "process": the module's library, absolute; else NULL */
     const char *args;     /* the module's own, JSON text */
+    wr_heartbeat_config heartbeat;
+    const char *sandbox;       /* JSON text, as in a configuration; NULL: none */
+    bool other_user;           /* it runs as another user, who has to make its control socket */
     const char *replay_module; /* module.path of the module replay, */
     const char *logger_module; /* and of logger */
 } wr_crash_settings;

@@ -60,6 +60,7 @@ static int setup(void **state)
         .folder = fix->crash_folder,
         .reports_max = 10,
         .args = "{\"a\": [1, \"two\"]}",
+        .heartbeat = {250, 900},
         .replay_module = "/modules/libreplay.so",
         .logger_module = "logger",
     };
@@ -296,6 +297,40 @@ static void a_native_module_is_replayed_in_a_process(void **state)
     json_decref(json);
 }
 
+static void a_replayed_module_is_watched_and_held_as_it_was(void **state)
+{
+    fixture *fix = *state;
+    fix->settings.sandbox = "{\"open.files\":64,\"paths\":{\"read\":[\"/etc\"]}}";
+    for (unsigned i = 0; i < 2; i++) { /* a launched one, an isolated one */
+        fix->settings.library = i == 0 ? NULL : "/somewhere/libcamera.so";
+        write_it(fix);
+        json_t *json = load(fix, "replay.json");
+        const json_t *module = at(json, "modules", "1", NULL);
+        assert_int_equal(NUMBER(module, "heartbeat", "interval.ms"), 250);
+        assert_int_equal(NUMBER(module, "heartbeat", "timeout.ms"), 900);
+        assert_int_equal(NUMBER(module, "sandbox", "open.files"), 64);
+        assert_string_equal(TEXT(module, "sandbox", "paths", "read", "0"), "/etc");
+        json_decref(json);
+    }
+}
+
+static void another_users_program_makes_its_socket_where_it_can(void **state)
+{
+    fixture *fix = *state;
+    char wanted[1024];
+    char here[512];
+    assert_non_null(getcwd(here, sizeof(here)));
+    fix->settings.sandbox = "{}";
+    fix->settings.other_user = true;
+    write_it(fix);
+    json_t *json = load(fix, "replay.json");
+    (void)snprintf(wanted, sizeof(wanted), "%s/the_control.replay", here);
+    assert_string_equal(TEXT(json, "modules", "1", "loader", "entrypoint", "control.id"), wanted);
+    assert_string_equal(TEXT(json, "modules", "1", "loader", "entrypoint", "launch", "args", "2"),
+                        wanted);
+    json_decref(json);
+}
+
 static void a_module_that_publishes_to_nobody_gets_no_logger(void **state)
 {
     fixture *fix = *state;
@@ -307,6 +342,8 @@ static void a_module_that_publishes_to_nobody_gets_no_logger(void **state)
     assert_int_equal(json_array_size(at(json, "links", NULL)), 1);
     assert_null(at(json, "modules", "1", "loader", "entrypoint", "activation.type", NULL));
     assert_null(at(json, "modules", "1", "restart", NULL)); /* nobody starts it */
+    assert_null(at(json, "modules", "1", "sandbox", NULL));
+    assert_int_equal(NUMBER(json, "modules", "1", "heartbeat", "timeout.ms"), 900);
     json_decref(json);
 }
 
@@ -472,6 +509,8 @@ int main(void)
         TEST(nobody_else_can_read_it),
         TEST(a_launched_program_is_replayed_as_it_was),
         TEST(a_native_module_is_replayed_in_a_process),
+        TEST(a_replayed_module_is_watched_and_held_as_it_was),
+        TEST(another_users_program_makes_its_socket_where_it_can),
         TEST(a_module_that_publishes_to_nobody_gets_no_logger),
         TEST(the_oldest_reports_are_removed),
         TEST(reports_of_one_time_are_numbered),

@@ -77,9 +77,9 @@ static bool choose_message_path(wr_proxy *proxy)
 
 static void get_position(wr_proxy *proxy, wr_position *position)
 {
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     *position = (wr_position){proxy->received, proxy->window.acknowledged, proxy->window.sent};
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
 }
 
 /* What is offered to the process that has connected. */
@@ -158,9 +158,9 @@ static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
     } else if (proxy->options.message_limit != 0) {
         limit = proxy->options.message_limit;
     }
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     proxy->peer_limit = limit;
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
 }
 
 /* The remote's side of where both stand: its messages continue, or a new instance begins. */
@@ -171,8 +171,9 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
         proxy->instance = extension->instance;
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
-        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu messages of the remote module are lost",
-                     (unsigned long long)(extension->position.first - proxy->received));
+        uint64_t lost = extension->position.first - proxy->received;
+        wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu %s lost on the way from the remote module",
+                     (unsigned long long)lost, wr_text_plural(lost, "message is", "messages are"));
         proxy->received = extension->position.first;
     }
     proxy->told = proxy->received;
@@ -199,8 +200,8 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     if (mine.sent > mine.first) {
         uint64_t again = mine.sent - mine.first;
         atomic_fetch_add(&proxy->redelivered, again);
-        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu messages are sent again",
-                     (unsigned long long)again);
+        wr_proxy_log(proxy, WEIR_LOG_INFO, "%llu %s sent again", (unsigned long long)again,
+                     wr_text_plural(again, "message is", "messages are"));
     }
     wr_proxy_rewind(proxy, acknowledged);
     return true;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "platform/clock.h"
 #include "platform/random.h"
 #include "proxy/crash.h"
@@ -30,8 +31,9 @@ static void log_restart(wr_proxy *proxy, const ending *end, uint32_t delay_ms)
         return;
     }
     wr_log(proxy->node->name, WEIR_LOG_ERROR,
-           "%s; it is started again in %u ms (%zu of at most %u times within %u ms)", end->how,
-           delay_ms, wr_restart_count(&proxy->restart), config->burst, config->window_ms);
+           "%s; it is started again in %u ms (%zu of at most %u %s within %u ms)", end->how,
+           delay_ms, wr_restart_count(&proxy->restart), config->burst,
+           wr_text_plural(config->burst, "time", "times"), config->window_ms);
 }
 
 static void log_failed(wr_proxy *proxy, const ending *end)
@@ -43,9 +45,10 @@ static void log_failed(wr_proxy *proxy, const ending *end)
         return;
     }
     wr_log(proxy->node->name, WEIR_LOG_ERROR,
-           "%s, once more after %u restarts within %u ms: the module has failed, and is started "
+           "%s, once more after %u %s within %u ms: the module has failed, and is started "
            "again only when told to",
-           end->how, config->burst, config->window_ms);
+           end->how, config->burst, wr_text_plural(config->burst, "restart", "restarts"),
+           config->window_ms);
 }
 
 static uint64_t served_ns(const wr_proxy *proxy, uint64_t now)

@@ -3,6 +3,7 @@
  * The proxy's begin, start and stop (contract in proxy.h).
  */
 #include "proxy/proxy.h"
+#include "proxy/owned_lock.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -120,22 +121,38 @@ static void close_times(void *arg)
     proxy->alarm = NULL;
 }
 
+/* A step of the stop is done: `let_go` or `stopped`. */
+static void say_done(wr_proxy *proxy, bool *step)
+{
+    wr_mutex_lock(&proxy->stop_lock);
+    *step = true;
+    wr_cond_signal(&proxy->stop_done);
+    wr_mutex_unlock(&proxy->stop_lock);
+}
+
+static void wait_for(wr_proxy *proxy, const bool *step)
+{
+    wr_mutex_lock(&proxy->stop_lock);
+    while (!*step) {
+        wr_cond_wait(&proxy->stop_done, &proxy->stop_lock);
+    }
+    wr_mutex_unlock(&proxy->stop_lock);
+}
+
 static void finish_stop(wr_proxy *proxy)
 {
     uint64_t lost = wr_proxy_unacknowledged(proxy);
     if (lost > 0) {
         wr_log(proxy->node->name, WEIR_LOG_WARN,
-               "%llu messages were sent and not acknowledged: whether they arrived is not known",
-               (unsigned long long)lost);
+               "%llu %s sent and not acknowledged: whether %s arrived is not known",
+               (unsigned long long)lost, wr_text_plural(lost, "message was", "messages were"),
+               wr_text_plural(lost, "it", "they"));
     }
     close_times(proxy);
     wr_folder_watch_close(proxy->folder_watch);
     proxy->folder_watch = NULL;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_OVER);
-    wr_mutex_lock(&proxy->stop_lock);
-    proxy->stopped = true;
-    wr_cond_signal(&proxy->stop_done);
-    wr_mutex_unlock(&proxy->stop_lock);
+    say_done(proxy, &proxy->stopped);
 }
 
 void wr_proxy_continue_stop(wr_proxy *proxy)
@@ -153,11 +170,12 @@ void wr_proxy_continue_stop(wr_proxy *proxy)
             wr_proxy_disconnect(proxy);
         }
     }
+    if (proxy->control == NULL) {
+        say_done(proxy, &proxy->let_go);
+    }
     if (proxy->supervisor != NULL) {
         wr_proxy_end_process(proxy, proxy->destroy_sent);
-        return;
-    }
-    if (proxy->control == NULL) {
+    } else if (proxy->control == NULL) {
         finish_stop(proxy);
     }
 }
@@ -172,6 +190,7 @@ static void on_stop(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
+    wr_proxy_end_heartbeat(proxy); /* from now on there is the deadline */
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
     wr_proxy_continue_stop(proxy);
 }
@@ -185,11 +204,12 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
 {
     proxy->stop_deadline_ns = deadline_ns;
     wr_loop_post(proxy->loop, &proxy->stop_task);
-    wr_mutex_lock(&proxy->stop_lock);
-    while (!proxy->stopped) {
-        wr_cond_wait(&proxy->stop_done, &proxy->stop_lock);
-    }
-    wr_mutex_unlock(&proxy->stop_lock);
+    wait_for(proxy, &proxy->let_go);
+}
+
+void wr_proxy_join(wr_proxy *proxy)
+{
+    wait_for(proxy, &proxy->stopped);
     wr_loop_call(proxy->loop, do_nothing, NULL); /* the callback that said so has returned */
 }
 
@@ -200,7 +220,7 @@ static void destroy(wr_proxy *proxy)
     wr_window_deinit(&proxy->window);
     wr_cond_deinit(&proxy->stop_done);
     wr_mutex_deinit(&proxy->stop_lock);
-    wr_mutex_deinit(&proxy->tx_lock);
+    wr_owned_lock_deinit(&proxy->tx_lock);
     free(proxy);
 }
 
@@ -254,7 +274,7 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->write_task.run = wr_proxy_on_write_task;
     proxy->read_task.run = wr_proxy_on_read_task;
     proxy->control_task.run = wr_proxy_on_control_task;
-    wr_mutex_init(&proxy->tx_lock);
+    wr_owned_lock_init(&proxy->tx_lock);
     wr_mutex_init(&proxy->stop_lock);
     wr_cond_init(&proxy->stop_done);
     wr_loop_call(loop, open_times, proxy);

@@ -2,7 +2,7 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * heartbeat.c and transfer.c (messages, both ways).
+ * heartbeat.c, send.c and transfer.c (messages to the remote module and from it).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
+#include "proxy/owned_lock.h"
 #include "proxy/proxy.h"
 
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
@@ -32,12 +33,11 @@
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
 
-/* How long what a lost remote module left in a socket is read, at most: one that lives and goes on
- * writing would keep the loop for ever. */
-#define WR_REST_MAX_NS UINT64_C(1000000000)
-
 /* A remote module that did not take its messages has this long to read destroy. */
 #define WR_DESTROY_DELAY_MS 100u
+
+/* What fails again and again is logged when its reason changes: as far as these bytes of it do. */
+#define WR_REASON_SIZE 128u
 
 struct wr_proxy {
     /* Set once. */
@@ -58,7 +58,7 @@ struct wr_proxy {
 
     /* The message channel's sending half: who holds tx_lock. Its receiving half and the pointer's
      * replacement: the loop (replacement under tx_lock). */
-    wr_mutex tx_lock;
+    wr_owned_lock tx_lock; /* by wr_proxy_lock */
     wr_channel *channel;
     uint64_t peer_limit; /* bytes, of one message image */
     uint64_t refused;    /* messages over that limit */
@@ -66,8 +66,17 @@ struct wr_proxy {
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
-    uint64_t flushed_ns; /* when something was last written */
-    bool ack_waits;      /* the window is full: the node is paused until an acknowledgement */
+    uint64_t passed;     /* messages that did not go by the mailbox */
+
+    /* Written under tx_lock, but the first by the loop; read by the loop without it, as what comes
+     * thousands of times a second is not to disturb the lock's owner. */
+    _Atomic uint64_t acknowledged; /* by the remote module; the window learns of it later */
+    _Atomic uint64_t sent;         /* as the window's, or a moment older */
+    _Atomic uint64_t flushed_ns;   /* when something was last written */
+    atomic_bool memory_waits;      /* there was none: the node is paused until the alarm rings */
+    /* The window is full, and somebody waits for an acknowledgement. Whoever sets it looks at
+     * `acknowledged` after that, and the loop at this after it changed that. */
+    atomic_bool ack_waits;
 
     /* The loop only. */
     wr_sp_stream *control;
@@ -81,14 +90,15 @@ struct wr_proxy {
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
-    uint64_t create_count;  /* names fresh message channels */
-    unsigned unanswered;    /* creates sent on this connection and not answered, up to a limit */
-    bool answered;          /* one was, by an old peer that may answer the others, too */
-    char *message_path;     /* of this create */
-    bool waiting_logged;    /* once for each time of waiting */
-    bool refusal_logged;    /* likewise: why somebody who is there cannot be connected to */
-    wr_log_limit log_limit; /* of wr_proxy_log */
-    bool trouble_logged;    /* an attempt to attach failed; once until one succeeds */
+    uint64_t create_count; /* names fresh message channels */
+    unsigned unanswered;   /* creates sent on this connection and not answered, up to a limit */
+    bool answered;         /* one was, by an old peer that may answer the others, too */
+    char *message_path;    /* of this create */
+    bool waiting_logged;   /* once until somebody greets */
+    char refusal[WR_REASON_SIZE]; /* why somebody who is there cannot be connected to, as it was
+                                   * logged; "" until somebody greets */
+    wr_log_limit log_limit;       /* of wr_proxy_log */
+    char trouble[WR_REASON_SIZE]; /* why an attempt to attach failed, likewise until one succeeds */
     bool start_wanted;
     bool start_sent;
     bool destroy_sent;
@@ -128,9 +138,10 @@ struct wr_proxy {
     wr_task control_task; /* go on reading control messages */
     wr_task read_task;    /* go on reading: room again, or more in the buffer */
 
-    /* stop waits for `stopped`: under stop_lock. */
+    /* stop waits for `let_go`, join for `stopped`: under stop_lock. */
     wr_mutex stop_lock;
     wr_cond stop_done;
+    bool let_go; /* stopping, and nobody is connected any more */
     bool stopped;
 };
 
@@ -206,15 +217,17 @@ void wr_proxy_end_heartbeat(wr_proxy *proxy);
 void wr_proxy_heard(wr_proxy *proxy);
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
 
-/* transfer.c. */
-extern const wr_consumer wr_proxy_consumer;
+/* send.c. */
+/* Take tx_lock; the window knows what is acknowledged. */
+void wr_proxy_lock(wr_proxy *proxy);
+void wr_proxy_unlock(wr_proxy *proxy);
 /* The loop: the alarm rang. */
 void wr_proxy_on_alarm(void *proxy, unsigned ready);
-/* The loop: connect the message channel. Errors: as wr_stream_connect. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
-void wr_proxy_close_channel(wr_proxy *proxy);
-/* The loop: the connection is over; take what the remote module sent before its end. */
-void wr_proxy_read_rest(wr_proxy *proxy);
+/* As wr_consumer says. */
+size_t wr_proxy_consume(void *proxy, weir_message **msgs, size_t count);
+void wr_proxy_drained(void *proxy, size_t count);
+bool wr_proxy_gather(void *proxy);
+bool wr_proxy_direct(void *proxy, weir_message *msg);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 /* The loop: begin the next connection with the oldest message that is not acknowledged. */
@@ -223,6 +236,17 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
+
+/* transfer.c. */
+extern const wr_consumer wr_proxy_consumer;
+/* The loop: watch the message channel for what is to be done. */
+void wr_proxy_update_watch(wr_proxy *proxy);
+/* The loop: connect the message channel. Errors: as wr_stream_connect. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error);
+void wr_proxy_close_channel(wr_proxy *proxy);
+/* The loop: the connection is over; take what the remote module has sent until now, which is what a
+ * socket holds at the most. */
+void wr_proxy_read_rest(wr_proxy *proxy);
 void wr_proxy_on_write_task(wr_task *task);
 void wr_proxy_on_read_task(wr_task *task);
 

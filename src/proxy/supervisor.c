@@ -4,6 +4,7 @@
  */
 #include "proxy/supervisor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@
 
 /* A line of output that is longer is logged in pieces. */
 #define LINE_MAX_BYTES (WEIR_LOG_TEXT_MAX - 8u)
+/* Of a module's name, as a crash report shows it. */
+#define NAME_MAX_BYTES 256u
 /* Lines of output that go to the log in a second, once a burst is over; the rest is counted. */
 #define LINES_PER_SECOND 1000u
 
@@ -71,11 +74,26 @@ static const char *parse_own_format(const char *line, weir_log_level *level)
     return line;
 }
 
+/* A line in the log's own format keeps its time and level, and is given the module's name: a
+ * process that hosts a module may call itself by its socket. */
+static void keep_line(wr_supervisor *supervisor, const char *line, const char *text)
+{
+    char named[LINE_MAX_BYTES + NAME_MAX_BYTES];
+    const char *name = text == line ? NULL : strchr(line, '[');
+    if (name == NULL) {
+        wr_line_ring_add(&supervisor->lines, line);
+        return;
+    }
+    (void)snprintf(named, sizeof(named), "%.*s[%s] %s", (int)(name - line), line, supervisor->name,
+                   text);
+    wr_line_ring_add(&supervisor->lines, named);
+}
+
 void wr_supervisor_log(wr_supervisor *supervisor, const char *line)
 {
     weir_log_level level = WEIR_LOG_INFO;
     const char *text = parse_own_format(line, &level);
-    wr_line_ring_add(&supervisor->lines, line);
+    keep_line(supervisor, line, text);
     wr_log_limited(&supervisor->limit, wr_clock_ns(), supervisor->name, level, "%s", text);
 }
 

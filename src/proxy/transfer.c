@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Messages between the broker and the remote module's socket. The node's mailboxes are the only
- * queue: what the socket does not take stays there.
- *
- * To the remote: whoever publishes gathers a batch and writes it, and the loop what waits for too
- * long; where the socket takes no more, the node pauses until the loop sees it writable. From the
- * remote: the loop reads and publishes; where a sink is over its limit it stops reading until there
- * is room.
+ * The message channel of a remote module, and what comes from it (send.c: what goes to it): the
+ * loop reads and publishes; where a sink is over its limit it stops reading until there is room.
  */
 #include <stddef.h>
 
-#include "base/log.h"
 #include "message/message.h"
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
@@ -18,208 +12,8 @@
 /* How many messages the loop reads before it looks after the other sockets. */
 #define READ_BATCH 64u
 #define READ_BATCHES_MAX 16u
-/* What comes within so long of the last write is gathered, until the alarm rings at the latest.
- * While publishers write all the time it rings seldom. */
-#define GATHER_NS 50000u
-#define ALARM_NS 100000u
-#define ALARM_BUSY_NS 500000u
 
 static const char it_closed[] = "it closed the message channel";
-
-/* The socket is full: the loop is to watch it. Under tx_lock. */
-static void wait_for_socket(wr_proxy *proxy)
-{
-    proxy->tx_waits = true;
-    wr_loop_post(proxy->loop, &proxy->write_task);
-}
-
-/* What a write said. Under tx_lock. */
-static void note_result(wr_proxy *proxy, weir_err err)
-{
-    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
-    if (err != WEIR_OK) {
-        proxy->tx_failed = proxy->tx_waits ? WEIR_OK : err;
-        wr_loop_post(proxy->loop, &proxy->write_task);
-    }
-}
-
-static size_t image_size(const weir_message *msg)
-{
-    size_t size;
-    (void)weir_message_image(msg, &size);
-    return size;
-}
-
-static void note_too_large(wr_proxy *proxy, size_t size)
-{
-    if (proxy->refused++ % 1000 == 0) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN,
-               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
-               "dropped (%llu so far); see \"message.limit\"",
-               size, (unsigned long long)proxy->peer_limit, (unsigned long long)proxy->refused);
-    }
-}
-
-/* Takes the reference. */
-static void refuse(wr_proxy *proxy, weir_message *msg)
-{
-    note_too_large(proxy, image_size(msg));
-    weir_message_unref(msg);
-    wr_node_refuse(proxy->node, 1);
-}
-
-/* Give the channel what waits in the window. Under tx_lock. */
-static void pump(wr_proxy *proxy)
-{
-    weir_message *msg;
-    while (!proxy->tx_waits && (msg = wr_window_peek(&proxy->window)) != NULL &&
-           !wr_window_blocked(&proxy->window, proxy->channel)) {
-        if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, image_size(msg));
-            wr_window_drop(&proxy->window);
-            continue;
-        }
-        weir_err err = wr_channel_send(proxy->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&proxy->window);
-        } else if (err == WEIR_ERR_WOULD_BLOCK) {
-            wait_for_socket(proxy);
-        } else {
-            return; /* the flush that follows says it again */
-        }
-    }
-}
-
-/* Take messages, over the peer's limit or not, until the window or the socket is full. Under
- * tx_lock.
- */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
-{
-    size_t taken = 0;
-    weir_err err = WEIR_OK;
-    while (taken < count && err == WEIR_OK) {
-        size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
-                                     proxy->peer_limit, &err);
-        taken += sent;
-        if (taken == count || err != WEIR_OK || wr_window_full(&proxy->window)) {
-            break;
-        }
-        refuse(proxy, msgs[taken++]);
-    }
-    return taken;
-}
-
-static size_t consume(void *self, weir_message **msgs, size_t count)
-{
-    wr_proxy *proxy = self;
-    size_t taken = 0;
-    wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count);
-    }
-    if (taken < count) {
-        /* Until the socket can be written, an acknowledgement comes, or the next connection. */
-        wr_node_pause(proxy->node);
-        proxy->ack_waits = wr_window_full(&proxy->window);
-        if (proxy->channel != NULL && !proxy->tx_waits && !proxy->ack_waits) {
-            wait_for_socket(proxy);
-        }
-    }
-    wr_mutex_unlock(&proxy->tx_lock);
-    return taken;
-}
-
-/* Under tx_lock. */
-static void flush(wr_proxy *proxy)
-{
-    note_result(proxy, wr_channel_flush(proxy->channel));
-}
-
-/* Have the loop look at what is gathered. Under tx_lock. */
-static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
-{
-    proxy->alarm_set = true;
-    wr_alarm_set(proxy->alarm, delay_ns);
-}
-
-/*
- * A publisher in a hurry makes one run for many messages, and one system call for many runs. What
- * comes first after a while is written at once. What comes soon after that waits for more: in the
- * mailbox until it is a batch, then in the channel until it is much, or the while is over. Should
- * nothing come any more, the alarm rings, and the loop writes.
- */
-static bool gather(void *self)
-{
-    wr_proxy *proxy = self;
-    wr_mutex_lock(&proxy->tx_lock);
-    bool wait = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
-    if (wait && !proxy->alarm_set) {
-        set_alarm(proxy, ALARM_NS);
-    }
-    wr_mutex_unlock(&proxy->tx_lock);
-    return wait;
-}
-
-static void drained(void *self, size_t count)
-{
-    (void)count;
-    wr_proxy *proxy = self;
-    wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel != NULL && !proxy->tx_waits) {
-        uint64_t now = wr_clock_ns();
-        if (now - proxy->flushed_ns >= GATHER_NS) {
-            proxy->flushed_ns = now;
-            flush(proxy);
-        } else if (!proxy->alarm_set) {
-            set_alarm(proxy, ALARM_NS);
-        }
-    }
-    wr_mutex_unlock(&proxy->tx_lock);
-}
-
-void wr_proxy_on_alarm(void *arg, unsigned ready)
-{
-    (void)ready;
-    wr_proxy *proxy = arg;
-    wr_alarm_take(proxy->alarm);
-    wr_mutex_lock(&proxy->tx_lock);
-    proxy->alarm_set = false;
-    bool busy = wr_clock_ns() - proxy->flushed_ns < GATHER_NS;
-    if (busy) {
-        set_alarm(proxy, ALARM_BUSY_NS); /* publishers write themselves */
-    } else if (proxy->channel != NULL && !proxy->tx_waits) {
-        flush(proxy);
-    }
-    wr_mutex_unlock(&proxy->tx_lock);
-    if (!busy) {
-        wr_node_run_gathered(proxy->node);
-    }
-}
-
-void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
-{
-    wr_mutex_lock(&proxy->tx_lock);
-    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
-    wr_window_rewind(&proxy->window, acknowledged);
-    proxy->ack_waits = false;
-    wr_mutex_unlock(&proxy->tx_lock);
-}
-
-uint64_t wr_proxy_waiting(wr_proxy *proxy)
-{
-    wr_mutex_lock(&proxy->tx_lock);
-    uint64_t count = wr_window_waiting(&proxy->window);
-    wr_mutex_unlock(&proxy->tx_lock);
-    return count;
-}
-
-uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
-{
-    wr_mutex_lock(&proxy->tx_lock);
-    uint64_t count = proxy->window.end - proxy->window.acknowledged;
-    wr_mutex_unlock(&proxy->tx_lock);
-    return count;
-}
 
 /* The greeting is read whatever the sinks say. */
 static bool may_read(const wr_proxy *proxy)
@@ -227,53 +21,15 @@ static bool may_read(const wr_proxy *proxy)
     return wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING || !wr_node_congested(proxy->node);
 }
 
-static void update_watch(wr_proxy *proxy)
+void wr_proxy_update_watch(wr_proxy *proxy)
 {
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     unsigned events = proxy->tx_waits ? WR_POLL_WRITE : 0;
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
     if (may_read(proxy)) {
         events |= WR_POLL_READ;
     }
     wr_watch_set(proxy->channel_watch, events);
-}
-
-bool wr_proxy_flush(wr_proxy *proxy)
-{
-    weir_err err = WEIR_OK;
-    if (proxy->channel == NULL) {
-        return true;
-    }
-    wr_mutex_lock(&proxy->tx_lock);
-    do { /* where the socket was full for the one, and not for the other */
-        proxy->tx_waits = false;
-        pump(proxy);
-        err = wr_channel_flush(proxy->channel);
-    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
-             !wr_window_full(&proxy->window));
-    note_result(proxy, err);
-    wr_mutex_unlock(&proxy->tx_lock);
-    update_watch(proxy);
-    return err != WEIR_ERR_WOULD_BLOCK;
-}
-
-weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
-{
-    wr_mutex_lock(&proxy->tx_lock);
-    weir_err err = wr_window_acknowledge(&proxy->window, count);
-    bool stuck = proxy->ack_waits || wr_window_waiting(&proxy->window) > 0;
-    if (stuck) {
-        wr_window_release(&proxy->window); /* else by those who put more, see there */
-    }
-    bool go_on = stuck && !wr_window_full(&proxy->window);
-    proxy->ack_waits = proxy->ack_waits && !go_on;
-    wr_mutex_unlock(&proxy->tx_lock);
-    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
-     * nobody watches the socket any more. */
-    if (go_on && wr_proxy_flush(proxy)) {
-        wr_node_ready(proxy->node);
-    }
-    return err;
 }
 
 static void on_writable(wr_proxy *proxy)
@@ -351,8 +107,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
 void wr_proxy_read_rest(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
-    uint64_t end_ns = wr_clock_ns() + WR_REST_MAX_NS;
-    while (proxy->channel != NULL && err == WEIR_OK && wr_clock_ns() < end_ns) {
+    if (proxy->channel != NULL) {
+        wr_channel_end_input(proxy->channel); /* else one that lives may write on for ever */
+    }
+    while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
 }
@@ -360,7 +118,7 @@ void wr_proxy_read_rest(wr_proxy *proxy)
 static void on_greeted(wr_proxy *proxy)
 {
     wr_timer_clear(proxy->timer);
-    proxy->trouble_logged = false;
+    proxy->trouble[0] = '\0';
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
     wr_proxy_begin_heartbeat(proxy);
@@ -417,7 +175,7 @@ static void on_channel(void *arg, unsigned ready)
         read_channel(proxy);
     }
     if (proxy->channel != NULL) {
-        update_watch(proxy);
+        wr_proxy_update_watch(proxy);
     }
 }
 
@@ -427,13 +185,13 @@ void wr_proxy_on_write_task(wr_task *task)
     if (proxy->channel == NULL) {
         return;
     }
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     weir_err failed = proxy->tx_failed;
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
     if (failed != WEIR_OK) {
         wr_proxy_lose(proxy, failed == WEIR_ERR_CLOSED ? it_closed : weir_err_text(failed));
     } else {
-        update_watch(proxy);
+        wr_proxy_update_watch(proxy);
     }
 }
 
@@ -463,22 +221,23 @@ static void set_place(void *self)
     if (now != NULL && now == atomic_load_explicit(&proxy->place, memory_order_relaxed)) {
         return;
     }
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     if (proxy->channel != NULL) {
         wr_channel_set_place(proxy->channel);
         atomic_store_explicit(&proxy->place, wr_message_place_now(), memory_order_relaxed);
     }
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
 }
 
 const wr_consumer wr_proxy_consumer = {
-    .consume = consume,
-    .drained = drained,
+    .consume = wr_proxy_consume,
+    .drained = wr_proxy_drained,
     .uncongested = uncongested,
     .release = release,
     .may_pause = true,
     .takes = true,
-    .gather = gather,
+    .gather = wr_proxy_gather,
+    .direct = wr_proxy_direct,
     .place = set_place,
 };
 
@@ -527,25 +286,26 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
         wr_channel_destroy(channel);
         return wr_error_set(error, err, "%s", weir_err_text(err));
     }
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     proxy->channel = channel;
     proxy->window.shared = wr_channel_shares(channel);
     proxy->tx_waits = false;
     proxy->tx_failed = WEIR_OK;
-    wr_mutex_unlock(&proxy->tx_lock);
-    update_watch(proxy);
+    wr_proxy_unlock(proxy);
+    wr_proxy_update_watch(proxy);
     return WEIR_OK;
 }
 
 void wr_proxy_close_channel(wr_proxy *proxy)
 {
-    wr_mutex_lock(&proxy->tx_lock);
+    wr_proxy_lock(proxy);
     wr_channel *channel = proxy->channel;
     proxy->channel = NULL;
     atomic_store_explicit(&proxy->place, NULL, memory_order_relaxed);
     proxy->tx_waits = false;
+    atomic_store_explicit(&proxy->memory_waits, false, memory_order_relaxed);
     wr_node_pause(proxy->node);
-    wr_mutex_unlock(&proxy->tx_lock);
+    wr_proxy_unlock(proxy);
     wr_node_set_absent(proxy->node, true);
     wr_watch_close(proxy->channel_watch);
     proxy->channel_watch = NULL;

@@ -3,6 +3,7 @@
  * How a module ends: it is destroyed, what it published until then is written, and only then the
  * message channel is closed. That takes as long as the gateway reads, up to a limit.
  */
+#include "base/text.h"
 #include "platform/clock.h"
 #include "remote/remote_internal.h"
 
@@ -53,10 +54,10 @@ void wr_ending_try(weir_remote *remote)
         return;
     }
     if (state.waiting > 0) {
-        wr_remote_log(
-            remote, WEIR_LOG_WARN,
-            "%zu messages that the module published before its end are not sent: the gateway %s",
-            state.waiting, state.lost ? "is not connected" : "takes no more");
+        wr_remote_log(remote, WEIR_LOG_WARN,
+                      "%zu %s published by the module before its end and not sent: the gateway %s",
+                      state.waiting, wr_text_plural(state.waiting, "message was", "messages were"),
+                      state.lost ? "is not connected" : "takes no more");
     }
     close_channel(remote);
 }

@@ -36,6 +36,7 @@ static void disconnect(weir_remote *remote)
     wr_channel_destroy(intake->channel);
     intake->channel = NULL;
     intake->pending = false;
+    intake->turned_away = false;
 }
 
 static void drop_batch(wr_intake *intake)
@@ -59,6 +60,7 @@ void wr_intake_close(weir_remote *remote)
         wr_listener_close(intake->listener);
         intake->listener = NULL;
     }
+    intake->knocks = 0;
 }
 
 static bool has_room(const wr_intake *intake)
@@ -147,6 +149,17 @@ static size_t release(wr_intake *intake, size_t count)
     return bytes;
 }
 
+/* A lone message was answered: what else comes soon would be in the batch. */
+static void give_way(weir_remote *remote)
+{
+    wr_give_way *way = &remote->intake.give_way;
+    if (wr_transmit_holds(&remote->transmit) && wr_give_way_begin(way)) {
+        uint64_t begun_ns = wr_clock_ns();
+        wr_thread_yield();
+        wr_give_way_end(way, wr_clock_ns() - begun_ns);
+    }
+}
+
 static void deliver(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
@@ -161,8 +174,11 @@ static void deliver(weir_remote *remote)
     uint64_t begun_ns = wr_clock_ns();
     wr_transmit_enter(&remote->transmit);
     wr_module_receive(remote->api, remote->self, intake->batch + intake->first, count);
-    wr_transmit_leave(&remote->transmit);
     adapt_portion(intake, wr_clock_ns() - begun_ns);
+    if (intake->count == 1) {
+        give_way(remote);
+    }
+    wr_transmit_leave(&remote->transmit);
     wr_session_processed(remote, count, release(intake, count));
 }
 
@@ -243,25 +259,33 @@ static void connect_channel(weir_remote *remote, wr_stream *stream)
     wr_transmit_connect(&remote->transmit, intake->channel);
 }
 
-/* The present connection may have ended without our having read its end. */
-static bool has_live_peer(weir_remote *remote)
+/*
+ * Somebody knocks, and the present connection may have ended without our having read its end. It is
+ * read up to there first, by the steps that come, for between them heartbeats are answered; who
+ * knocks waits in the listener's queue. True: not yet.
+ */
+static bool must_wait(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     if (intake->channel == NULL) {
         return false;
     }
-    wr_transmit_drain(&remote->transmit);
-    wr_intake_work(remote);
-    wr_intake_drain(remote);
-    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
-        disconnect(remote); /* it has nothing to say, and a newer one may */
+    if (intake->knocks == 0) {
+        intake->pending = true;
+        wr_transmit_drain(&remote->transmit);
     }
-    return intake->channel != NULL;
+    bool read = intake->knocks > 0 && !wr_intake_has_work(remote);
+    return !read && intake->knocks++ < WR_INTAKE_DRAIN_BATCHES;
 }
 
 void wr_intake_accept(weir_remote *remote)
 {
-    wr_stream *stream = wr_remote_accept(remote, remote->intake.listener);
+    wr_intake *intake = &remote->intake;
+    if (must_wait(remote)) {
+        return;
+    }
+    intake->knocks = 0;
+    wr_stream *stream = wr_remote_accept(remote, intake->listener);
     if (stream == NULL) {
         return;
     }
@@ -273,10 +297,11 @@ void wr_intake_accept(weir_remote *remote)
         wr_stream_close(stream);
         return;
     }
-    if (has_live_peer(remote)) {
-        wr_remote_log(remote, WEIR_LOG_WARN,
-                      "a second connection to the message channel is turned away");
-        wr_stream_close(stream);
+    if (intake->channel != NULL && !wr_channel_greeted(intake->channel)) {
+        disconnect(remote); /* it has nothing to say, and a newer one may */
+    }
+    if (intake->channel != NULL) {
+        wr_remote_turn_away(remote, stream, "message", &intake->turned_away);
         return;
     }
     connect_channel(remote, stream);

@@ -138,6 +138,19 @@ wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener)
     return stream;
 }
 
+void wr_remote_turn_away(weir_remote *remote, wr_stream *stream, const char *channel, bool *said)
+{
+    wr_stream_close(stream);
+    if (!*said) {
+        *said = true;
+        wr_remote_log(
+            remote, WEIR_LOG_WARN,
+            "a second connection to the %s channel is turned away, and whoever else comes "
+            "before the first one ends",
+            channel);
+    }
+}
+
 /* Running */
 
 static void on_messages(weir_remote *remote, unsigned ready)
@@ -175,6 +188,9 @@ static void on_event(weir_remote *remote, const wr_poll_event *event)
         return;
     case WR_SOURCE_MESSAGES:
         on_messages(remote, event->ready);
+        return;
+    case WR_SOURCE_ALARM:
+        wr_alarm_take(remote->alarm);
         return;
     case WR_SOURCE_COUNT:
         return;
@@ -216,20 +232,31 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     return ended ? WEIR_ERR_CLOSED : WEIR_OK;
 }
 
+static int sooner(int wait_ms, int other_ms)
+{
+    return wait_ms == WAIT_FOREVER || other_ms < wait_ms ? other_ms : wait_ms;
+}
+
+static int time_to_end(const weir_remote *remote)
+{
+    uint64_t now = wr_clock_ns();
+    uint64_t until = remote->session.ending_until_ns;
+    return now >= until ? 0 : (int)((until - now) / WR_NS_PER_MS) + 1;
+}
+
 static int time_to_wait(weir_remote *remote)
 {
     if (wr_intake_has_work(remote) || remote->session.pending) {
         return 0;
     }
+    int wait_ms = remote->accept_paused ? ACCEPT_PAUSE_MS : WAIT_FOREVER;
     if (wr_session_owes(remote)) {
-        return WR_TELL_DELAY_MS;
+        wait_ms = sooner(wait_ms, WR_TELL_DELAY_MS);
     }
     if (remote->session.ending) {
-        uint64_t now = wr_clock_ns();
-        uint64_t until = remote->session.ending_until_ns;
-        return now >= until ? 0 : (int)((until - now) / WR_NS_PER_MS) + 1;
+        wait_ms = sooner(wait_ms, time_to_end(remote));
     }
-    return remote->accept_paused ? ACCEPT_PAUSE_MS : WAIT_FOREVER;
+    return wait_ms;
 }
 
 static bool take_running(weir_remote *remote)
@@ -308,17 +335,43 @@ int weir_remote_fd(const weir_remote *remote)
     return (int)wr_poller_waitable(remote->poller);
 }
 
+/* With the first poll, not when it is needed: then there may be no descriptor for it. */
+static void open_alarm(weir_remote *remote)
+{
+    if (remote->alarm != NULL || wr_alarm_open(&remote->alarm) != WEIR_OK) {
+        return;
+    }
+    if (watch(remote, WR_SOURCE_ALARM, wr_alarm_waitable(remote->alarm), WR_POLL_READ) != WEIR_OK) {
+        wr_alarm_close(remote->alarm);
+        remote->alarm = NULL;
+    }
+}
+
+/* The program's loop waits for our descriptor alone: make that readable when there is something to
+ * do, without an alarm at once. One that rings early is harmless. */
+static void come_back(weir_remote *remote)
+{
+    int wait_ms = time_to_wait(remote);
+    if (wait_ms == WAIT_FOREVER) {
+        return;
+    }
+    if (wait_ms == 0 || remote->alarm == NULL) {
+        wr_poller_wake(remote->poller);
+    } else {
+        wr_alarm_set(remote->alarm, (unsigned)wait_ms * WR_NS_PER_MS);
+    }
+}
+
 weir_err weir_remote_poll(weir_remote *remote)
 {
     if (!take_running(remote)) {
         return WEIR_ERR_STATE;
     }
+    open_alarm(remote);
     remote->polled = true;
     weir_err err = step(remote, 0);
     remote->polled = false;
-    if (wr_intake_has_work(remote) || remote->session.pending || remote->accept_paused) {
-        wr_poller_wake(remote->poller); /* the program's loop shall come back at once */
-    }
+    come_back(remote);
     put_running(remote);
     return err;
 }
@@ -402,6 +455,7 @@ void weir_remote_detach(weir_remote *remote)
         leave(remote);
         wr_session_close(remote);
         wr_transmit_deinit(&remote->transmit);
+        wr_alarm_close(remote->alarm);
         wr_poller_destroy(remote->poller);
     }
     free(remote->control_id);

@@ -6,6 +6,7 @@
  *   agreement.c what a create and its reply agree on
  *   ending.c    the end of a module, after what it has published
  *   intake.c    the message channel's receiving half
+ *   give_way.c  who waits for the core goes first (give_way.h)
  *   transmit.c  publishing (transmit.h)
  *   main.c      weir_remote_main
  */
@@ -23,9 +24,11 @@
 #include "ipc/peer.h"
 #include "ipc/sp_stream.h"
 #include "module/host.h"
+#include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
+#include "remote/give_way.h"
 #include "remote/transmit.h"
 #include "weir/remote.h"
 
@@ -36,8 +39,9 @@
  * twice as many each time that it does not: between two calls heartbeats are answered. */
 #define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
-/* When the gateway ends the module, what it sent before is delivered first: this many batches, so
- * that a peer which never stops sending cannot put the end off. */
+/* When the gateway ends the module, or somebody else wants to connect, what was sent before is
+ * delivered first: this many batches, so that a peer which never stops sending cannot put that off.
+ */
 #define WR_INTAKE_DRAIN_BATCHES 1024u
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
@@ -58,6 +62,7 @@ typedef enum wr_remote_source {
     WR_SOURCE_CONTROL,
     WR_SOURCE_MESSAGE_LISTENER,
     WR_SOURCE_MESSAGES,
+    WR_SOURCE_ALARM,
     WR_SOURCE_COUNT
 } wr_remote_source;
 
@@ -69,6 +74,7 @@ typedef struct wr_session {
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
     bool pending;        /* there may be more to read */
+    bool turned_away;    /* somebody was, because of this connection: that is logged once */
     bool agreed;         /* this connection's create was taken: it may be told what is processed */
     bool start_came;     /* after it */
     bool extended;       /* the present or last gateway sent an extension block */
@@ -90,14 +96,17 @@ typedef struct wr_intake {
     wr_listener *listener;                    /* NULL: there is no module */
     wr_channel *channel;                      /* NULL: no gateway is connected */
     bool pending;                             /* there may be more to receive */
+    bool turned_away;                         /* somebody was, because of this channel */
     weir_message *batch[WR_INTAKE_BATCH_MAX]; /* received, not yet delivered; a reference each */
     size_t first;                             /* of these: those before it are delivered */
     size_t count;                             /* with those */
     size_t bytes;
+    unsigned knocks;          /* steps for which somebody else has waited to be accepted */
     size_t portion;           /* how many are handed over at once; 0: not known yet */
     uint64_t number;          /* of the next message to receive in this session */
     uint64_t known_end;       /* those below it were processed before: they are passed over */
     uint64_t redelivered_end; /* those below it may have come before */
+    wr_give_way give_way;
 } wr_intake;
 
 struct weir_remote {
@@ -133,6 +142,7 @@ struct weir_remote {
     bool started;
     wr_log_limit log_limit; /* of wr_remote_log */
     bool polled;            /* by the program's own loop, which waits as long as it likes */
+    wr_alarm *alarm; /* makes that loop come back in time; NULL: never polled, or no memory */
 };
 
 /* The running thread: a line that a gateway causes, as often as it likes. */
@@ -195,5 +205,8 @@ void wr_remote_unwatch(weir_remote *remote, wr_remote_source source, wr_waitable
 /* The next connection that may talk to us; NULL: none. Whoever is of another user is turned away,
  * with a line in the log. */
 wr_stream *wr_remote_accept(weir_remote *remote, wr_listener *listener);
+/* A second connection to a channel ("control") is closed; a gateway comes again each second, and
+ * one line in the log says so for as long as the present connection lasts (`*said`). */
+void wr_remote_turn_away(weir_remote *remote, wr_stream *stream, const char *channel, bool *said);
 
 #endif

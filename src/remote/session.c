@@ -46,6 +46,7 @@ static void disconnect(weir_remote *remote)
     free(session->large_frame);
     session->large_frame = NULL;
     session->agreed = false;
+    session->turned_away = false;
     forget_create(session);
 }
 
@@ -550,9 +551,7 @@ void wr_session_accept(weir_remote *remote)
         disconnect(remote);
     }
     if (session->stream != NULL) {
-        wr_remote_log(remote, WEIR_LOG_WARN,
-                      "a second connection to the control channel is turned away");
-        wr_stream_close(stream);
+        wr_remote_turn_away(remote, stream, "control", &session->turned_away);
         return;
     }
     connect_stream(remote, stream);

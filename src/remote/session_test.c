@@ -292,6 +292,62 @@ static void what_a_lost_message_channel_got_goes_to_the_next_one(void **state)
     place_close(&at);
 }
 
+static void be_slow(weir_host *host, weir_message *msg)
+{
+    (void)host;
+    (void)msg;
+    uint64_t end_ns = wr_clock_ns() + WR_INTAKE_SLOW_NS;
+    while (wr_clock_ns() < end_ns) {
+    }
+}
+
+static void poll_until_answered(gateway *from, const place *at)
+{
+    wr_sp_frame frame;
+    wr_control_message answer;
+    weir_err err = WEIR_ERR_WOULD_BLOCK;
+    while (err == WEIR_ERR_WOULD_BLOCK) {
+        ASSERT_OK(weir_remote_poll(at->remote));
+        err = wr_sp_receive(from->control, &frame, NULL);
+    }
+    ASSERT_OK(err);
+    ASSERT_OK(wr_control_decode(frame.data, frame.size, &answer, NULL));
+    assert_int_equal(answer.type, WR_CONTROL_HEARTBEAT_REPLY);
+}
+
+/* Else the gateway takes a slow module for one that hangs. */
+static void heartbeats_are_answered_while_another_message_connection_waits(void **state)
+{
+    (void)state;
+    enum { SENT = 20 };
+    place at;
+    gateway peer;
+    char greeting[WR_SP_GREETING_SIZE];
+    size_t got = 0;
+    place_open_running(&at);
+    module.on_receive = be_slow;
+    gateway_begin(&peer, &at, true);
+    wait_greeting(peer.channel);
+    weir_remote_stop(at.remote);
+    for (int i = 0; i < SENT; i++) {
+        gateway_send(&peer, "slow");
+    }
+    gateway_flush(&peer);
+    wr_stream *second = connect_to(at.messages);
+    ASSERT_OK(weir_remote_poll(at.remote));
+    gateway_say_type(&peer, WR_CONTROL_HEARTBEAT);
+    poll_until_answered(&peer, &at);
+    assert_true(module.received < SENT);
+    while (wr_stream_read(second, greeting, sizeof(greeting), &got) == WEIR_ERR_WOULD_BLOCK) {
+        ASSERT_OK(weir_remote_poll(at.remote));
+    }
+    assert_int_equal(got, 0); /* it is turned away, after all that was sent before it came */
+    assert_int_equal(module.received, SENT);
+    wr_stream_close(second);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 /* A whole session works, so the remote is well. */
 static void assert_serves(const place *at)
 {
@@ -562,6 +618,7 @@ int main(void)
         cmocka_unit_test(destroy_delivers_first_what_was_sent_before),
         cmocka_unit_test(module_survives_its_gateway_until_the_next_ones_create),
         cmocka_unit_test(what_a_lost_message_channel_got_goes_to_the_next_one),
+        cmocka_unit_test(heartbeats_are_answered_while_another_message_connection_waits),
         cmocka_unit_test(gateway_that_leaves_behind_a_create_does_no_harm),
         cmocka_unit_test(second_control_connection_is_turned_away),
         cmocka_unit_test(start_without_a_module_and_unknown_types_are_ignored),

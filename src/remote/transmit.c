@@ -9,14 +9,26 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "message/message.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
 #define TOO_LARGE_LOG_EVERY 1000u
 
-/* The queue whose module the present thread is calling, if any. */
+/* The queue whose module the present thread is calling, the innermost; NULL: none. */
 static WR_THREAD_LOCAL_SMALL const wr_transmit *inside;
+
+/* Is the present thread in a callback of this queue's module? One that polls another remote of its
+ * program is in both. */
+static bool is_inside(const wr_transmit *tx)
+{
+    const wr_transmit *at = inside;
+    while (at != NULL && at != tx) {
+        at = at->outer;
+    }
+    return at != NULL;
+}
 
 void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller)
 {
@@ -100,13 +112,10 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
     }
 }
 
-/* The next message that may be given to the channel now; NULL: none. */
-static weir_message *next_to_send(wr_transmit *tx)
+/* For one who has something to send. */
+static bool may_send(wr_transmit *tx)
 {
-    if (tx->channel == NULL || tx->blocked || wr_window_waiting(&tx->window) == 0) {
-        return NULL;
-    }
-    return wr_window_blocked(&tx->window, tx->channel) ? NULL : wr_window_peek(&tx->window);
+    return tx->channel != NULL && !tx->blocked && !wr_window_blocked(&tx->window, tx->channel);
 }
 
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
@@ -114,17 +123,14 @@ static weir_message *next_to_send(wr_transmit *tx)
 static uint64_t send_queued(wr_transmit *tx)
 {
     uint64_t dropped = 0;
-    weir_message *msg;
-    while ((msg = next_to_send(tx)) != NULL) {
-        if (image_size(msg) > tx->limit) {
+    size_t size;
+    while (wr_window_peek(&tx->window, &size) != NULL && may_send(tx)) {
+        if (size > tx->limit) {
             dropped++;
             wr_window_drop(&tx->window);
             continue;
         }
-        weir_err err = wr_channel_send(tx->channel, msg);
-        if (err == WEIR_OK) {
-            wr_window_pass(&tx->window);
-        }
+        weir_err err = wr_window_send_next(&tx->window, tx->channel);
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
     }
@@ -148,8 +154,8 @@ void wr_transmit_drain(wr_transmit *tx)
     wr_mutex_unlock(&tx->mutex);
     if (dropped > 0) {
         wr_log(tx->name, WEIR_LOG_WARN,
-               "%" PRIu64 " queued messages are over this gateway's limit and are dropped",
-               dropped);
+               "%" PRIu64 " queued %s over this gateway's limit and dropped", dropped,
+               wr_text_plural(dropped, "message is", "messages are"));
     }
 }
 
@@ -177,7 +183,7 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     weir_err err = wr_window_acknowledge(&tx->window, count);
     wr_window_release(&tx->window);
     (void)send_queued(tx); /* the window may have been full */
-    if (inside != tx) {
+    if (!is_inside(tx)) {
         flush(tx);
     }
     if (!is_full(tx)) {
@@ -230,6 +236,7 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
 
 void wr_transmit_enter(wr_transmit *tx)
 {
+    tx->outer = inside;
     inside = tx;
 }
 
@@ -238,7 +245,15 @@ void wr_transmit_leave(wr_transmit *tx)
     wr_mutex_lock(&tx->mutex);
     flush(tx);
     wr_mutex_unlock(&tx->mutex);
-    inside = NULL;
+    inside = tx->outer;
+}
+
+bool wr_transmit_holds(wr_transmit *tx)
+{
+    wr_mutex_lock(&tx->mutex);
+    bool holds = tx->channel != NULL && !tx->blocked && wr_channel_unsent(tx->channel) > 0;
+    wr_mutex_unlock(&tx->mutex);
+    return holds;
 }
 
 /* Without a channel nothing moves. */
@@ -272,7 +287,7 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 
 static weir_err wait_for_room(wr_transmit *tx, bool wait)
 {
-    while (inside != tx && is_full(tx)) {
+    while (!is_inside(tx) && is_full(tx)) {
         if (tx->closing) {
             return WEIR_ERR_CLOSED;
         }
@@ -302,14 +317,27 @@ static void flush_soon(wr_transmit *tx)
     wr_poller_wake(tx->poller);
 }
 
+/* WOULD_BLOCK: it has to wait. */
+static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
+{
+    if (!may_send(tx) || wr_window_waiting(&tx->window) > 0) {
+        return WEIR_ERR_WOULD_BLOCK;
+    }
+    weir_err err = wr_window_give(&tx->window, tx->channel, msg);
+    note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
+    return err;
+}
+
 static weir_err send_or_queue(wr_transmit *tx, weir_message *msg)
 {
-    weir_err err = wr_window_put(&tx->window, msg);
+    weir_err err = send_at_once(tx, msg);
+    if (err != WEIR_OK) {
+        err = wr_window_put(&tx->window, msg);
+    }
     if (err != WEIR_OK) {
         return err;
     }
-    (void)send_queued(tx); /* all that waits fits: it was measured, and drain ran since connect */
-    if (inside != tx) {
+    if (!is_inside(tx)) {
         flush_soon(tx);
     }
     return WEIR_OK;

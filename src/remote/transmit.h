@@ -35,8 +35,10 @@
 #define WR_TRANSMIT_BYTES_MAX (64u * 1024u * 1024u)
 
 typedef struct wr_transmit {
-    const char *name;  /* for the log; constant */
-    wr_poller *poller; /* the running thread's; constant */
+    const char *name;                /* for the log; constant */
+    wr_poller *poller;               /* the running thread's; constant */
+    const struct wr_transmit *outer; /* the running thread's, from enter to leave: the queue whose
+                                      * module it was calling before */
 
     wr_mutex mutex; /* guards all that follows */
     wr_cond room;   /* the queue is no longer full, or closing was set */
@@ -92,9 +94,11 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel);
 void wr_transmit_disconnect(wr_transmit *tx);
 
 /* The running thread is about to call the module: until leave, its publishing never waits, and what
- * is published is gathered. Leave writes it. */
+ * is published is gathered. Leave writes it. A callback of another remote may lie between. */
 void wr_transmit_enter(wr_transmit *tx);
 void wr_transmit_leave(wr_transmit *tx);
+/* Will leave write anything? */
+bool wr_transmit_holds(wr_transmit *tx);
 
 /* Write if a publisher asked for it. */
 void wr_transmit_work(wr_transmit *tx);

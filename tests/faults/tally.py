@@ -5,9 +5,10 @@ import mmap
 import os
 import struct
 
-FIELDS = ("limit", "delay_us", "published", "next", "received", "repeated", "marked", "unmarked",
+FIELDS = ("limit", "delay_us", "moderate", "published", "next", "received", "repeated", "marked", "unmarked",
           "gaps", "lost", "gap_at", "mixed_up", "damaged", "refused", "lives", "pid", "first_ns")
-BUCKETS = 512
+PARTS = 32
+BUCKETS = 64 * PARTS
 NO_LIMIT = (1 << 64) - 1
 WORD = struct.Struct("=Q")
 
@@ -41,21 +42,12 @@ class Tally:
         return struct.unpack_from(f"={BUCKETS}Q", self.memory, WORD.size * len(FIELDS))
 
 
-class Times:
-    """How long messages took, of those between two readings of times()."""
-
-    def __init__(self):
-        self.counts = [0] * BUCKETS
-
-    def add(self, before, after):
-        for bucket in range(BUCKETS):
-            self.counts[bucket] += after[bucket] - before[bucket]
-
-    def quantile_ms(self, part):
-        """The time that this part of the messages did not exceed."""
-        left = part * sum(self.counts)
-        for bucket, count in enumerate(self.counts):
-            left -= count
-            if left <= 0:
-                return (9 + bucket % 8) / 8 * 2 ** (bucket // 8) / 1e6
-        return float("inf")
+def quantile_ms(before, after, part):
+    """The time that this part of the messages between two readings of times() did not exceed."""
+    counts = [new - old for old, new in zip(before, after)]
+    left = part * sum(counts)
+    for bucket, count in enumerate(counts):
+        left -= count
+        if left <= 0:
+            return (1 + (bucket % PARTS + 0.5) / PARTS) * 2 ** (bucket // PARTS) / 1e6
+    return float("inf")

@@ -36,7 +36,8 @@ typedef struct play {
     char message_path[PATH_SIZE]; /* of the last create */
     wr_extension create;          /* likewise */
     bool created;                 /* a create came on this connection */
-    bool started;                 /* and start */
+    bool replied;                 /* we said that the module is created */
+    bool started;                 /* and start came */
     bool attached;                /* the message channel was opened */
     unsigned instance;
     wr_id session;         /* of the gateway, once known */
@@ -90,6 +91,7 @@ static void read_control(play *p)
         if (message.type == WR_CONTROL_CREATE) {
             on_create(p, &message);
         }
+        REQUIRE(message.type != WR_CONTROL_ACKNOWLEDGE || p->replied);
         p->started = p->started || message.type == WR_CONTROL_START;
     }
 }
@@ -116,6 +118,7 @@ static void take_all(play *p)
         wr_listener_accept(p->control_listener, &stream) == WEIR_OK) {
         fuzz_peer_open(&p->control, stream);
         p->created = false;
+        p->replied = false;
         p->started = false;
         p->attached = false;
     }
@@ -180,6 +183,7 @@ static void close_control(play *p)
 {
     fuzz_peer_close(&p->control);
     p->created = false;
+    p->replied = false;
     p->started = false;
     p->attached = false;
 }
@@ -211,6 +215,7 @@ static void reply(play *p, uint8_t status, const wr_extension *extension)
     if (extension != NULL) {
         message.extension = *extension;
     }
+    p->replied = p->replied || status == WR_REPLY_CREATED;
     if (status == WR_REPLY_CREATED) {
         bool agrees = (message.extension.features & WR_FEATURE_ACKNOWLEDGE) != 0;
         p->lossy = p->lossy || !agrees || message.extension.message_limit != 0;

@@ -12,15 +12,19 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "weir/gateway.h"
+#include "weir/log.h"
 
 #define DEADLINE_S 60
 #define TEXT_MAX 8192
@@ -350,17 +354,23 @@ static void link_from_every_module_holds_for_later_ones(void **state)
     weir_gateway_destroy(gateway);
 }
 
-static void isolated_module_is_listed_with_its_process(void **state)
+/* A module in a process of its own. */
+static void add_pass(weir_gateway *gateway)
 {
-    place *at = *state;
-    weir_gateway *gateway = create_from_file(at);
-    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
     char json[TEXT_MAX];
     (void)snprintf(json, sizeof(json),
                    "{\"name\": \"pass\", \"isolation\": \"process\", \"loader\": "
                    "{\"entrypoint\": {\"module.path\": \"%s/tests/integration/libpass.so\"}}}",
                    build_dir());
     assert_int_equal(weir_gateway_add_module(gateway, json), WEIR_OK);
+}
+
+static void isolated_module_is_listed_with_its_process(void **state)
+{
+    place *at = *state;
+    weir_gateway *gateway = create_from_file(at);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    add_pass(gateway);
     assert_int_equal(add_link(gateway, "hello", "pass"), WEIR_OK);
     assert_int_equal(add_link(gateway, "pass", "logger"), WEIR_OK);
     wait_for_flow(gateway, "pass", "logger");
@@ -371,6 +381,64 @@ static void isolated_module_is_listed_with_its_process(void **state)
     assert_true(strtol(line + strlen("pass native running "), NULL, 10) > 0);
     assert_int_equal(weir_gateway_remove_module(gateway, "pass"), WEIR_OK);
     wait_for_flow(gateway, "hello", "logger");
+    weir_gateway_destroy(gateway);
+}
+
+static atomic_bool stays;
+
+static void note_stay(void *user, weir_log_level level, const char *who, const char *text)
+{
+    (void)user;
+    (void)level;
+    if (strcmp(who, "stay") == 0 && strcmp(text, "stays") == 0) {
+        atomic_store(&stays, true);
+    }
+}
+
+/* Keep the only thread of the pool in a sink, until let_it_return. */
+static weir_gateway *create_stuck(place *at)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    char args[sizeof(at->folder) + 16];
+    weir_gateway *gateway = NULL;
+    atomic_store(&stays, false);
+    weir_log_set_sink(note_stay, NULL);
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    write_file("gateway.json", "{\"gateway\": {\"threads\": 1}, \"modules\": [], \"links\": []}");
+    assert_int_equal(weir_gateway_create_from_file("gateway.json", &at->options, &gateway),
+                     WEIR_OK);
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    (void)snprintf(args, sizeof(args), "\"%s/pipe\"", at->folder);
+    assert_int_equal(add_native(gateway, "stay", "tests/integration/libstay.so", args), WEIR_OK);
+    assert_int_equal(add_native(gateway, "hello", "modules/hello_world/libhello_world.so",
+                                "{\"interval.ms\": 1}"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "hello", "stay"), WEIR_OK);
+    while (!atomic_load(&stays)) {
+        (void)nanosleep(&pause, NULL);
+    }
+    return gateway;
+}
+
+static void let_it_return(void)
+{
+    int pipe = open("pipe", O_WRONLY | O_CLOEXEC);
+    assert_true(pipe >= 0);
+    (void)close(pipe);
+    (void)remove("pipe");
+    weir_log_set_sink(NULL, NULL);
+}
+
+static void module_that_stays_holds_up_nothing_that_goes_to_a_remote_one(void **state)
+{
+    weir_gateway *gateway = create_stuck(*state);
+    add_pass(gateway); /* nobody but the pool was there to start its node */
+    assert_int_equal(add_native(gateway, "other", "modules/hello_world/libhello_world.so",
+                                "{\"interval.ms\": 1}"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "other", "pass"), WEIR_OK);
+    wait_for_flow(gateway, "other", "pass");
+    let_it_return();
     weir_gateway_destroy(gateway);
 }
 
@@ -451,6 +519,7 @@ int main(void)
         TEST_IN_PLACE(link_tells_its_limit_and_rule),
         TEST_IN_PLACE(link_from_every_module_holds_for_later_ones),
         TEST_IN_PLACE(isolated_module_is_listed_with_its_process),
+        TEST_IN_PLACE(module_that_stays_holds_up_nothing_that_goes_to_a_remote_one),
         TEST_IN_PLACE(mistakes_in_a_file_are_reported_to_the_program),
         TEST_IN_PLACE(module_that_fails_to_create_is_reported_to_the_program),
         TEST_IN_PLACE(wrong_changes_at_run_time_are_refused_and_change_nothing),

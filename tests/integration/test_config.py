@@ -161,6 +161,32 @@ class CommandLine(harness.WeirTest):
                 self.assertLessEqual(len(lines), 101)
                 self.assertLess(max(map(len, lines)), 1000)
 
+    def test_what_is_not_there_now_is_a_warning_with_its_place(self):
+        self.write_script("there", "#!/bin/sh\n")
+        self.write_script("no_program", "text", mode=0o644)
+        self.write_script("g.json", """{"modules": [
+  {"name": "a", "loader": {"name": "outprocess", "entrypoint": {"activation.type": "launch",
+    "control.id": "a", "launch":
+    {"path": "./not_there"}}},
+    "sandbox": {"paths": {"read": ["/etc",
+      "nowhere"], "write": [".", "/no/where"]}}},
+  {"name": "b", "loader": {"name": "outprocess", "entrypoint": {"activation.type": "launch",
+    "control.id": "b", "launch": {"path": "./there"}}}},
+  {"name": "c", "loader": {"name": "many", "entrypoint": {"control.id": "c"}}},
+  {"name": "d", "loader": {"name": "many", "entrypoint": {"control.id": "d"}}}],
+  "loaders": [{"type": "outprocess", "name": "many", "configuration":
+    {"activation.type": "launch", "launch": {"path": "./no_program"}}}]}
+""", mode=0o644)
+        lines = [line.split(" ", 2)[2].strip() for line in self.check(0, "check", "g.json").err().splitlines()]
+        wanted = [
+            "g.json:12:54: loaders[0].configuration.launch.path: the process cannot be started now: the program './no_program' may not",
+            "g.json:4:14: modules[0].loader.entrypoint.launch.path: the process cannot be started now: there is no program './not_there'",
+            'g.json:6:7: modules[0].sandbox.paths.read[1]: there is no file or folder "nowhere" now',
+            'g.json:6:34: modules[0].sandbox.paths.write[1]: there is no file or folder "/no/where"']
+        self.assertEqual(len(lines), len(wanted), lines)
+        for text in wanted:
+            self.assertTrue(any(line.startswith(f"[weir] {text}") for line in lines), (text, lines))
+
     def test_wrong_usage(self):
         for args in ((), ("check",), ("run",), ("run", "a", "b"), ("run", "--colour", "a"),
                      ("run", "a", "--log-level", "loud"), ("host", "a", "b"), ("nonsense",)):

@@ -157,7 +157,9 @@ class Reports(CrashTest):
         self.assertEqual(report["module"], "victim")
         self.assertEqual(report["how"], "signal 11 (Segmentation fault)")
         self.assertEqual((report["signal"], report["pid"], report["restarts"]), (11, pid, 0))
-        self.assertTrue(any("about to crash" in line for line in report["lines"]))
+        lines = report["lines"]
+        self.assertTrue(any(line.endswith(" warn  [victim] about to crash") for line in lines), lines)
+        self.assertFalse(any(report["control.id"] in line for line in lines), lines)
         if not is_sanitized():
             self.assertTrue(any("libcrash.so" in line for line in report["lines"]))
         self.assert_messages(folder, report, BEFORE)
@@ -238,6 +240,26 @@ class Reports(CrashTest):
         self.assert_messages(folder, report, [b"one"])
         self.check_replay(folder)
 
+    def test_sandbox_is_that_of_the_module(self):
+        self.environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # its check would debug the process
+        os.mkdir(self.path("sub"))
+        sandbox = {"open.files": 64, "paths": {"read": ["sub", "/proc", "/sys"]}}
+        with open(self.path("frames"), "wb") as file:
+            file.write(frames([b"crash"]))
+        victim = native("victim", "crash", "exit", isolation="process", restart=NEVER,
+                        sandbox=sandbox)
+        source = native("source", "replay", {"file": self.path("frames")})
+        gateway = self.start_gateway([victim, source], [link("source", "victim")])
+        folder, _ = self.report_of(gateway)
+        gateway.stop()
+        with open(os.path.join(folder, "replay.json"), encoding="utf-8") as file:
+            replayed = json.load(file)["modules"][1]["sandbox"]
+        self.assertEqual(replayed, {
+            "open.files": 64, "core.limit": 0, "seccomp": "default", "network": False,
+            "required": False,
+            "paths": {"read": [self.path("sub"), "/proc", "/sys"], "write": []}})
+        self.check_replay(folder, "ended: exit status 3")
+
     def test_orderly_end_is_no_crash(self):
         victim = native("victim", "pass", isolation="process")
         gateway = self.start_gateway([victim, harness.hello_world(), logger()],
@@ -264,6 +286,10 @@ class Hangs(CrashTest):
         self.assertGreaterEqual(report["hung.ms"], 300)
         self.assertIn("had not answered", report["how"])
         self.assertEqual(messages_of(folder), [b"1000"])
+        again = Reports.replay(self, folder)
+        again.wait_for("[victim] hangs: no sign of life")
+        again.wait_for("is not started again")
+        again.stop()
 
 
 if __name__ == "__main__":

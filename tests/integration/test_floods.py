@@ -30,10 +30,10 @@ class Floods(harness.WeirTest):
     def test_process_that_prints_without_end_does_not_fill_the_log(self):
         module = launched("talker", "/bin/sh", ["-c", "exec yes 'a line of the talker'"])
         gateway = self.start_beside(module)
-        gateway.wait_for("lines are left out", 3)
+        gateway.wait_for("left out: too many", 3)
         self.wait_for_messages()
         log = gateway.err()
-        seconds = log.count("lines are left out") + 1
+        seconds = log.count("left out: too many") + 1
         self.assertLessEqual(log.count("a line of the talker"), BURST + LINES_PER_SECOND * seconds)
         gateway.stop()
 
@@ -45,7 +45,7 @@ class Floods(harness.WeirTest):
         gateway.wait_for("exit status 0")
         lines = [line.split("] ", 1)[1] for line in gateway.err().splitlines()
                  if " [talker] " in line]
-        left_out = sum(int(line.split()[0]) for line in lines if "are left out" in line)
+        left_out = sum(int(line.split()[0]) for line in lines if "left out: too many" in line)
         self.assertEqual(lines.count("line") + left_out, count)
         self.assertGreater(left_out, 0)
         gateway.stop()
@@ -57,12 +57,12 @@ class Floods(harness.WeirTest):
                 stop = threading.Event()
                 flooder = threading.Thread(target=self.flood, args=(session, stop))
                 flooder.start()
-                gateway.wait_for("lines are left out", 2)
+                gateway.wait_for("left out: too many", 2)
                 self.wait_for_messages()
                 stop.set()
                 flooder.join()
             log = gateway.err()
-            seconds = log.count("lines are left out") + 1
+            seconds = log.count("left out: too many") + 1
             self.assertLessEqual(log.count("ignored a control message"),
                                  BURST + IGNORED_PER_SECOND * seconds)
             gateway.stop()

@@ -122,9 +122,10 @@ class Launch(harness.WeirTest):
         for text in wanted:
             gateway.wait_for(text)
         self.wait_for_messages()
-        for line in gateway.troubles():
+        troubles = [line for line in gateway.troubles() if " warn  [weir] gateway.json:" not in line]
+        for line in troubles:
             self.assertIn(wanted[0], line, "one clear line for each try")
-        self.assertIn(" error [child] ", gateway.troubles()[0])
+        self.assertIn(" error [child] ", troubles[0])
         gateway.stop()
 
     def test_child_that_ends_at_once_is_named(self):
@@ -189,6 +190,21 @@ class Launch(harness.WeirTest):
         places = [log.find(step) for step in steps]
         self.assertNotIn(-1, places, steps)
         self.assertEqual(places, sorted(places))
+
+    def test_children_that_must_be_killed_end_side_by_side(self):
+        self.crashed = True  # they cannot remove their sockets
+        names = [f"stubborn_{i}" for i in range(4)]
+        modules = [self.python(name, STUBBORN, f"{name}_control", **{"grace.period.ms": 2000})
+                   for name in names]
+        gateway = self.start_gateway(modules, gateway={"grace.period.ms": 100})
+        gateway.wait_for("stubborn and ready", len(names))
+        gateway.stop()
+        log = gateway.err()
+        self.assertEqual(log.count("signal 9"), len(names))
+        told = [log.find(f"[{name}] told to end") for name in names]
+        self.assertNotIn(-1, told)
+        self.assertLess(max(told), log.find("sending SIGTERM"))
+        self.assertLess(log.rfind("sending SIGTERM"), log.find("sending SIGKILL"))
 
     def test_child_that_never_attaches_is_ended(self):
         gateway = self.beside_it(launched("sleeper", "/bin/sh", ["-c", "echo awake; exec sleep 1000"]))

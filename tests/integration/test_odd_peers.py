@@ -55,6 +55,42 @@ class Args(harness.WeirTest):
                 gateway.stop()
 
 
+class TurnedAway(harness.WeirTest):
+    """What happens again each second is said once, and again when it changes."""
+
+    def test_gateway_says_it_once_for_each_reason(self):
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("remote", "control")])
+            for _ in range(8):
+                with listener.accept() as peer:  # the first one's end is seen before it comes again
+                    peer.receive(len(sp.GREETING))
+            for _ in range(2):
+                with listener.accept() as peer:
+                    peer.send(b"no greeting at all")
+                    peer.wait_for_end()
+            with sp.Session(listener, self.folder):
+                gateway.wait_for("attached the remote module")
+        gateway.wait_for("waiting for a remote module")
+        gateway.stop()
+        log = gateway.err()
+        self.assertEqual(log.count("could not attach the remote module"), 2, log)
+
+    def test_remote_says_it_once_for_each_gateway(self):
+        hosted = {"outprocess.loader": {"entrypoint": {"module.path": harness.MODULES["pass"]}}}
+        one = self.start("host", harness.WEIR, "host", "control")
+        one.wait_for("waiting for a gateway")
+        for gateways in (1, 2):
+            gateway = self.start_gateway([remote("remote", "control", hosted)],
+                                         name=f"weir_{gateways}")
+            gateway.wait_for("attached the remote module")
+            for _ in range(8):
+                with sp.connect(self.path("control")) as peer:
+                    peer.wait_for_end()
+            gateway.stop()
+        one.stop()
+        self.assertEqual(one.err().count("a second connection to the control channel"), 2)
+
+
 class LaunchedProcesses(harness.WeirTest):
     NEVER = {"restart": {"policy": "never"}}
 

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "os_error.h"
 
 #define THREADS_MAX 64u
@@ -223,7 +224,8 @@ void wr_stack_target_describe(const wr_stack_target *target,
         closedir(tasks);
     }
     if (count > THREADS_MAX) {
-        (void)snprintf(text, sizeof(text), "and %zu threads more", count - THREADS_MAX);
+        (void)snprintf(text, sizeof(text), "and %zu %s more", count - THREADS_MAX,
+                       wr_text_plural(count - THREADS_MAX, "thread", "threads"));
         on_line(arg, text);
     }
 }

@@ -225,6 +225,11 @@ wr_waitable wr_stream_waitable(const wr_stream *stream)
     return stream->fd;
 }
 
+void wr_stream_end_input(wr_stream *stream)
+{
+    (void)shutdown(stream->fd, SHUT_RD); /* fails only where the connection has ended already */
+}
+
 void wr_stream_close(wr_stream *stream)
 {
     if (stream == NULL) {

@@ -124,6 +124,21 @@ static void write_after_the_peer_closed_is_closed_without_a_signal(void **state)
     assert_int_equal(wr_stream_write(streams->b, &slice, 1, &sent), WEIR_ERR_CLOSED);
 }
 
+static void input_that_was_ended_gives_the_rest_then_closed(void **state)
+{
+    pair *streams = *state;
+    const wr_slice slice = {"abc", 3};
+    char data[8];
+    size_t got = 0;
+    assert_int_equal(wr_stream_write(streams->a, &slice, 1, &got), WEIR_OK);
+    wr_stream_end_input(streams->b);
+    assert_int_equal(wr_stream_write(streams->a, &slice, 1, &got), WEIR_ERR_CLOSED);
+    assert_int_equal(wr_stream_read(streams->b, data, sizeof(data), &got), WEIR_OK);
+    assert_int_equal(got, 3);
+    assert_int_equal(wr_stream_read(streams->b, data, sizeof(data), &got), WEIR_ERR_CLOSED);
+    assert_int_equal(wr_stream_write(streams->b, &slice, 1, &got), WEIR_OK);
+}
+
 static void peer_user_is_this_user(void **state)
 {
     pair *streams = *state;
@@ -218,6 +233,8 @@ int main(void)
                                         open_pair, close_pair),
         cmocka_unit_test_setup_teardown(write_after_the_peer_closed_is_closed_without_a_signal,
                                         open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(input_that_was_ended_gives_the_rest_then_closed, open_pair,
+                                        close_pair),
         cmocka_unit_test_setup_teardown(peer_user_is_this_user, open_pair, close_pair),
         cmocka_unit_test(pipe_has_no_peer_user),
         cmocka_unit_test_setup_teardown(streams_never_block_nor_leak_into_children, open_pair,

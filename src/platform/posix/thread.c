@@ -165,6 +165,14 @@ void wr_thread_detach(wr_thread *thread)
     thread->started = false;
 }
 
+void wr_thread_stand_back(void)
+{
+#ifdef SCHED_IDLE
+    const struct sched_param none = {.sched_priority = 0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none); /* else it takes its share */
+#endif
+}
+
 unsigned wr_thread_cores(void)
 {
     cpu_set_t allowed;
@@ -261,6 +269,11 @@ bool wr_thread_can_fence_others(void)
 {
     wr_once_run(&fence_made, make_fence);
     return can_fence_others;
+}
+
+void wr_thread_yield(void)
+{
+    (void)sched_yield(); /* cannot fail */
 }
 
 void wr_thread_relax(void)

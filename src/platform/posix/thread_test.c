@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -153,6 +155,30 @@ static void detached_thread_runs_on(void **state)
     wr_mutex_unlock(&s.mutex);
 }
 
+static void stand_back_and_say(void *arg)
+{
+    int *policy = arg;
+    struct sched_param ignored;
+    wr_thread_stand_back();
+    assert_int_equal(pthread_getschedparam(pthread_self(), policy, &ignored), 0);
+}
+
+static void a_thread_that_stands_back_leaves_the_others_as_they_are(void **state)
+{
+    (void)state;
+    int before = -1;
+    int policy = -1;
+    int after = -1;
+    struct sched_param ignored;
+    wr_thread thread;
+    assert_int_equal(pthread_getschedparam(pthread_self(), &before, &ignored), 0);
+    assert_int_equal(wr_thread_start(&thread, "aside", stand_back_and_say, &policy), WEIR_OK);
+    wr_thread_join(&thread);
+    assert_int_equal(pthread_getschedparam(pthread_self(), &after, &ignored), 0);
+    assert_int_equal(policy, SCHED_IDLE);
+    assert_int_equal(after, before);
+}
+
 /* What the calls at a thread's end write down: "2", "1", ... */
 static char at_end[8];
 
@@ -216,6 +242,7 @@ int main(void)
         cmocka_unit_test(thread_has_the_first_15_bytes_of_its_name),
         cmocka_unit_test(thread_takes_only_the_signals_of_its_own_faults),
         cmocka_unit_test(detached_thread_runs_on),
+        cmocka_unit_test(a_thread_that_stands_back_leaves_the_others_as_they_are),
         cmocka_unit_test(calls_at_the_end_run_once_each_the_last_first),
         cmocka_unit_test(there_is_at_least_one_core),
         cmocka_unit_test(clock_never_runs_backwards),

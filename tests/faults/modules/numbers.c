@@ -32,7 +32,7 @@ static void publish_next(numbers *self)
 {
     weir_message *msg = NULL;
     uint64_t number = atomic_load(&self->counts->published);
-    weir_err err = tally_make_message(number, &msg);
+    weir_err err = tally_make_message(self->counts, number, &msg);
     if (err == WEIR_OK) {
         err = weir_publish(self->host, msg);
         weir_message_unref(msg);

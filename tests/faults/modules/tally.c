@@ -71,9 +71,9 @@ void tally_close(tally *counts)
 }
 
 /* Small ones, now and then one that is sent from where it lies, seldom one of many writes. */
-static size_t words_of(uint64_t number)
+static size_t words_of(const tally *counts, uint64_t number)
 {
-    if (number % 1999 == 1998) {
+    if (number % 1999 == 1998 && atomic_load(&counts->moderate) == 0) {
         return 40000;
     }
     if (number % 97 == 96) {
@@ -87,9 +87,9 @@ static uint64_t filler(uint64_t number, size_t at)
     return (number + at) * SPREAD;
 }
 
-weir_err tally_make_message(uint64_t number, weir_message **out)
+weir_err tally_make_message(const tally *counts, uint64_t number, weir_message **out)
 {
-    size_t words = words_of(number);
+    size_t words = words_of(counts, number);
     void *content;
     weir_err err = weir_message_reserve(NULL, 0, words * WORD, &content, out);
     if (err != WEIR_OK) {
@@ -106,9 +106,10 @@ weir_err tally_make_message(uint64_t number, weir_message **out)
     return WEIR_OK;
 }
 
-static bool is_intact(const unsigned char *content, size_t size, uint64_t number)
+static bool is_intact(const tally *counts, const unsigned char *content, size_t size,
+                      uint64_t number)
 {
-    if (size != words_of(number) * WORD) {
+    if (size != words_of(counts, number) * WORD) {
         return false;
     }
     for (size_t i = 2; i < size / WORD; i++) {
@@ -128,8 +129,8 @@ static void count_time(tally *counts, uint64_t sent_ns)
     while (power < 63 && took >> (power + 1) != 0) {
         power++;
     }
-    uint64_t part = power < 3 ? 0 : (took >> (power - 3)) & 7u;
-    atomic_fetch_add(&counts->times[8 * power + part], 1);
+    uint64_t part = power < 5 ? 0 : (took >> (power - 5)) % TALLY_PARTS;
+    atomic_fetch_add(&counts->times[TALLY_PARTS * power + part], 1);
 }
 
 /* Not below `next`: a number that was never seen. */
@@ -168,7 +169,7 @@ void tally_take(tally *counts, tally_order *order, const weir_message *msg)
         memcpy(&sent_ns, content + WORD, WORD);
     }
     atomic_fetch_add(&counts->received, 1);
-    if (!is_intact(content, size, number)) {
+    if (!is_intact(counts, content, size, number)) {
         atomic_fetch_add(&counts->damaged, 1);
         return;
     }

@@ -17,12 +17,14 @@
 
 #include "weir/module.h"
 
-#define TALLY_BUCKETS 512u
+#define TALLY_PARTS 32u /* of each power of two */
+#define TALLY_BUCKETS (64u * TALLY_PARTS)
 
 typedef struct tally {
     /* Written by the test. */
     _Atomic uint64_t limit;    /* the source stops before this number */
     _Atomic uint64_t delay_us; /* so long a batch takes in the module */
+    _Atomic uint64_t moderate; /* not 0: no message is over 20 KB. All modules of a chain agree */
 
     /* Written by a source. */
     _Atomic uint64_t published; /* the next number */
@@ -45,8 +47,8 @@ typedef struct tally {
     _Atomic uint64_t pid;
     _Atomic uint64_t first_ns; /* when this life's first message came; 0: not yet */
 
-    /* Times from publishing to arrival, of messages that were not repeated. Bucket 8 * k + r counts
-     * those of (8 + r) / 8 * 2^k ns and more. */
+    /* Times from publishing to arrival, of messages that were not repeated. Bucket
+     * 32 * k + r counts those of (1 + r / 32) * 2^k ns and more, and less than the next one's. */
     _Atomic uint64_t times[TALLY_BUCKETS];
 } tally;
 
@@ -62,7 +64,7 @@ void tally_close(tally *counts);
 uint64_t tally_now_ns(void);
 
 /* A number's message. Errors: as weir_message_reserve. */
-weir_err tally_make_message(uint64_t number, weir_message **out);
+weir_err tally_make_message(const tally *counts, uint64_t number, weir_message **out);
 /* Count a message that came. */
 void tally_take(tally *counts, tally_order *order, const weir_message *msg);
 /* Take the time that the test asks for. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The child between fork and exec. Invariant: only async-signal-safe calls, since other threads of
- * the parent may have held any lock at the moment of the fork.
+ * The child before exec. Invariant: only async-signal-safe calls, since other threads of the parent
+ * may have held any lock when it was made; and, without a sandbox, nothing that changes the
+ * parent's memory, which it then has.
  */
 #define _GNU_SOURCE
 #include "program.h"

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "os_error.h"
+#include "platform/process.h"
 
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 
@@ -101,6 +102,21 @@ weir_err wr_program_find(const char *name, char **path, wr_error *error)
     }
     *path = absolute;
     return WEIR_OK;
+}
+
+weir_err wr_process_find_program(const char *name, wr_error *error)
+{
+    char *path = NULL;
+    weir_err err = wr_program_find(name, &path, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    err = try_program(path);
+    free(path);
+    if (err == WEIR_ERR_DENIED) {
+        return wr_error_set(error, err, "the program '%s' may not be run", name);
+    }
+    return err == WEIR_OK ? err : wr_error_set(error, err, "there is no program '%s'", name);
 }
 
 static size_t list_length(const char *const *list)

@@ -20,7 +20,7 @@ WEIR_MUST_CHECK weir_err wr_program_find(const char *name, char **path, wr_error
  * replaces an earlier one. The caller frees the list; the texts are borrowed. NULL: no memory. */
 char **wr_environment_with(const char *const *additions);
 
-/* All that a child needs, made before the fork: after it nothing may be allocated. */
+/* All that a child needs, made before it: in it nothing may be allocated. */
 typedef struct wr_child_plan {
     const char *path; /* absolute */
     char *const *argv;
@@ -52,7 +52,7 @@ typedef struct wr_child_failure {
     int number; /* errno */
 } wr_child_failure;
 
-/* In the child of a fork, with all signals blocked. */
+/* In the child, with all signals blocked. */
 _Noreturn void wr_child_run(const wr_child_plan *plan);
 
 #endif

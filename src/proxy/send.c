@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Messages from the broker to the remote module's socket. The node's mailboxes are the only queue:
+ * what the socket does not take stays there.
+ *
+ * Whoever publishes a lot of small messages puts them into the window and the channel itself, one
+ * by one, as long as nothing waits (wr_proxy_direct); others gather a batch in the mailbox. The
+ * loop writes what waits for too long; where the socket takes no more, the node pauses until the
+ * loop sees it writable.
+ */
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/log.h"
+#include "platform/clock.h"
+#include "proxy/proxy_internal.h"
+
+/* What comes within so long of the last write is gathered, until the alarm rings at the latest.
+ * While publishers write all the time it rings seldom. */
+#define GATHER_NS 50000u
+#define ALARM_NS 100000u
+#define ALARM_BUSY_NS 500000u
+/* Of messages that do not go by the mailbox, the clock is read after so many. */
+#define PASSED_PER_LOOK 64u
+/* After so long it is tried again where memory had run out. */
+#define MEMORY_NS (10 * WR_NS_PER_MS)
+
+/* Tell the window what is acknowledged. Under tx_lock. */
+static void catch_up(wr_proxy *proxy)
+{
+    weir_err err = wr_window_acknowledge(&proxy->window, atomic_load(&proxy->acknowledged));
+    assert(err == WEIR_OK); /* it was checked when it came */
+    (void)err;
+    if (proxy->channel != NULL) {
+        wr_window_look(&proxy->window, proxy->channel);
+    }
+}
+
+void wr_proxy_lock(wr_proxy *proxy)
+{
+    wr_owned_lock_take(&proxy->tx_lock);
+    catch_up(proxy);
+}
+
+void wr_proxy_unlock(wr_proxy *proxy)
+{
+    atomic_store_explicit(&proxy->sent, proxy->window.sent, memory_order_release);
+    wr_owned_lock_give(&proxy->tx_lock);
+}
+
+/* Is it full even so? If it is, the next acknowledgement will find `ack_waits`. Under tx_lock. */
+static bool wait_for_acknowledgement(wr_proxy *proxy)
+{
+    if (wr_window_full(&proxy->window)) {
+        atomic_store(&proxy->ack_waits, true);
+        catch_up(proxy);
+        wr_window_release(&proxy->window);
+    }
+    bool full = wr_window_full(&proxy->window);
+    if (!full) {
+        atomic_store(&proxy->ack_waits, false);
+    }
+    return full;
+}
+
+/* The socket is full: the loop is to watch it. Under tx_lock. */
+static void wait_for_socket(wr_proxy *proxy)
+{
+    proxy->tx_waits = true;
+    wr_loop_post(proxy->loop, &proxy->write_task);
+}
+
+/* What a write said. Under tx_lock. */
+static void note_result(wr_proxy *proxy, weir_err err)
+{
+    proxy->tx_waits = err == WEIR_ERR_WOULD_BLOCK;
+    if (err != WEIR_OK) {
+        proxy->tx_failed = proxy->tx_waits ? WEIR_OK : err;
+        wr_loop_post(proxy->loop, &proxy->write_task);
+    }
+}
+
+static size_t image_size(const weir_message *msg)
+{
+    size_t size;
+    (void)weir_message_image(msg, &size);
+    return size;
+}
+
+static void note_too_large(wr_proxy *proxy, size_t size)
+{
+    if (proxy->refused++ % 1000 == 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
+               "dropped (%llu so far); see \"message.limit\"",
+               size, (unsigned long long)proxy->peer_limit, (unsigned long long)proxy->refused);
+    }
+}
+
+/* Takes the reference. */
+static void refuse(wr_proxy *proxy, weir_message *msg)
+{
+    note_too_large(proxy, image_size(msg));
+    weir_message_unref(msg);
+    wr_node_refuse(proxy->node, 1);
+}
+
+/* Give the channel what waits in the window. Under tx_lock. */
+static void pump(wr_proxy *proxy)
+{
+    size_t size;
+    while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
+           !wr_window_blocked(&proxy->window, proxy->channel)) {
+        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
+            note_too_large(proxy, size);
+            wr_window_drop(&proxy->window);
+            continue;
+        }
+        weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
+        if (err == WEIR_ERR_WOULD_BLOCK) {
+            wait_for_socket(proxy);
+        } else if (err != WEIR_OK) {
+            return; /* the flush that follows says it again */
+        }
+    }
+}
+
+/* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
+ * runs out. Under tx_lock.
+ */
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
+{
+    size_t taken = 0;
+    while (taken < count && *err == WEIR_OK) {
+        size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
+                                     proxy->peer_limit, err);
+        taken += sent;
+        if (taken == count || *err != WEIR_OK) {
+            break;
+        }
+        if (!wr_window_full(&proxy->window)) {
+            refuse(proxy, msgs[taken++]);
+        } else if (wait_for_acknowledgement(proxy)) {
+            break;
+        }
+    }
+    return taken;
+}
+
+/* Have the loop look at what is gathered. Under tx_lock. */
+static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
+{
+    proxy->alarm_set = true;
+    wr_alarm_set(proxy->alarm, delay_ns);
+}
+
+/* Until the socket can be written, an acknowledgement comes, or the next connection; or for a
+ * while: the socket may be writable all the time that there is no memory. Under tx_lock. */
+static void pause_node(wr_proxy *proxy, weir_err why)
+{
+    wr_node_pause(proxy->node);
+    if (proxy->channel == NULL || proxy->tx_waits || wr_window_full(&proxy->window)) {
+        return;
+    }
+    if (why == WEIR_ERR_MEMORY) {
+        atomic_store_explicit(&proxy->memory_waits, true, memory_order_relaxed);
+        set_alarm(proxy, MEMORY_NS);
+    } else {
+        wait_for_socket(proxy);
+    }
+}
+
+size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
+{
+    wr_proxy *proxy = self;
+    size_t taken = 0;
+    weir_err err = WEIR_OK;
+    wr_proxy_lock(proxy);
+    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
+        taken = take(proxy, msgs, count, &err);
+    }
+    if (taken < count) {
+        pause_node(proxy, err);
+    }
+    wr_proxy_unlock(proxy);
+    return taken;
+}
+
+/* Under tx_lock. */
+static void flush(wr_proxy *proxy)
+{
+    note_result(proxy, wr_channel_flush(proxy->channel));
+}
+
+/* Is the while over in which what comes is gathered? */
+static bool is_over(const wr_proxy *proxy, uint64_t now)
+{
+    return now - atomic_load_explicit(&proxy->flushed_ns, memory_order_relaxed) >= GATHER_NS;
+}
+
+static void note_write(wr_proxy *proxy, uint64_t now)
+{
+    atomic_store_explicit(&proxy->flushed_ns, now, memory_order_relaxed);
+}
+
+/*
+ * A publisher in a hurry makes one run for many messages, and one system call for many runs. What
+ * comes first after a while is written at once. What comes soon after that waits for more: in the
+ * mailbox until it is a batch, then in the channel until it is much, or the while is over. Should
+ * nothing come any more, the alarm rings, and the loop writes.
+ */
+bool wr_proxy_gather(void *self)
+{
+    wr_proxy *proxy = self;
+    wr_proxy_lock(proxy);
+    bool wait = !is_over(proxy, wr_clock_ns());
+    if (wait && !proxy->alarm_set) {
+        set_alarm(proxy, ALARM_NS);
+    }
+    wr_proxy_unlock(proxy);
+    return wait;
+}
+
+void wr_proxy_drained(void *self, size_t count)
+{
+    (void)count;
+    wr_proxy *proxy = self;
+    wr_proxy_lock(proxy);
+    if (proxy->channel != NULL && !proxy->tx_waits) {
+        uint64_t now = wr_clock_ns();
+        if (is_over(proxy, now)) {
+            note_write(proxy, now);
+            flush(proxy);
+        } else if (!proxy->alarm_set) {
+            set_alarm(proxy, ALARM_NS);
+        }
+    }
+    wr_proxy_unlock(proxy);
+}
+
+/* May a message of this size go into the window now? Under tx_lock. */
+static bool may_pass(const wr_proxy *proxy, size_t size)
+{
+    return proxy->channel != NULL && !proxy->tx_waits && size <= proxy->peer_limit &&
+           wr_window_waiting(&proxy->window) == 0 && !wr_window_full(&proxy->window);
+}
+
+/* The while is over: write what is gathered. Under tx_lock. */
+static void flush_in_time(wr_proxy *proxy)
+{
+    uint64_t now = wr_clock_ns();
+    if (is_over(proxy, now)) {
+        note_write(proxy, now);
+        flush(proxy);
+    }
+}
+
+/*
+ * A frame of this size was put into the channel: write it, or see that it is written in time. The
+ * clock is asked for the first after a write, and now and then. Under tx_lock.
+ */
+static void see_to_passed(wr_proxy *proxy, size_t frame_size)
+{
+    size_t unsent = wr_channel_unsent(proxy->channel);
+    if (unsent == 0) {
+        note_write(proxy, wr_clock_ns()); /* it was much, and the channel wrote */
+        return;
+    }
+    if (unsent >= WR_SP_TX_BUFFER_SIZE) {
+        flush(proxy); /* the socket is full, and the loop is to know */
+    } else if (unsent == frame_size || ++proxy->passed % PASSED_PER_LOOK == 0) {
+        flush_in_time(proxy);
+        catch_up(proxy);
+    }
+    if (!proxy->alarm_set && wr_channel_unsent(proxy->channel) > 0) {
+        set_alarm(proxy, ALARM_NS);
+    }
+}
+
+bool wr_proxy_direct(void *self, weir_message *msg)
+{
+    wr_proxy *proxy = self;
+    size_t size = image_size(msg);
+    if (size > WR_WINDOW_COPY_MAX) {
+        return false;
+    }
+    wr_owned_lock_take_often(&proxy->tx_lock);
+    bool passed =
+        may_pass(proxy, size) && wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+    if (passed) {
+        see_to_passed(proxy, WR_SP_HEADER_SIZE + size);
+    }
+    wr_proxy_unlock(proxy);
+    return passed;
+}
+
+void wr_proxy_on_alarm(void *arg, unsigned ready)
+{
+    (void)ready;
+    wr_proxy *proxy = arg;
+    wr_alarm_take(proxy->alarm);
+    bool busy = !is_over(proxy, wr_clock_ns());
+    if (busy && !atomic_load_explicit(&proxy->memory_waits, memory_order_relaxed)) {
+        wr_alarm_set(proxy->alarm, ALARM_BUSY_NS); /* publishers write themselves */
+        return;
+    }
+    wr_proxy_lock(proxy);
+    proxy->alarm_set = false;
+    bool go_on = atomic_load_explicit(&proxy->memory_waits, memory_order_relaxed);
+    atomic_store_explicit(&proxy->memory_waits, false, memory_order_relaxed);
+    if (proxy->channel != NULL && !proxy->tx_waits) {
+        flush(proxy);
+    }
+    wr_proxy_unlock(proxy);
+    if (go_on) {
+        wr_node_ready(proxy->node);
+    }
+    wr_node_run_gathered(proxy->node);
+}
+
+void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
+{
+    wr_proxy_lock(proxy);
+    proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
+    wr_window_rewind(&proxy->window, acknowledged);
+    atomic_store(&proxy->ack_waits, false);
+    wr_proxy_unlock(proxy);
+}
+
+uint64_t wr_proxy_waiting(wr_proxy *proxy)
+{
+    wr_proxy_lock(proxy);
+    uint64_t count = wr_window_waiting(&proxy->window);
+    wr_proxy_unlock(proxy);
+    return count;
+}
+
+uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
+{
+    wr_proxy_lock(proxy);
+    uint64_t count = proxy->window.end - proxy->window.acknowledged;
+    wr_proxy_unlock(proxy);
+    return count;
+}
+
+bool wr_proxy_flush(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    if (proxy->channel == NULL) {
+        return true;
+    }
+    wr_proxy_lock(proxy);
+    do { /* where the socket was full for the one, and not for the other */
+        proxy->tx_waits = false;
+        pump(proxy);
+        err = wr_channel_flush(proxy->channel);
+    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
+             !wr_window_full(&proxy->window));
+    note_result(proxy, err);
+    if (wr_window_waiting(&proxy->window) > 0) {
+        atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
+    }
+    wr_proxy_unlock(proxy);
+    wr_proxy_update_watch(proxy);
+    return err != WEIR_ERR_WOULD_BLOCK;
+}
+
+/* With the lock: somebody waits for it, or it is about what is being sent just now. */
+static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
+{
+    wr_proxy_lock(proxy);
+    weir_err err = wr_window_acknowledge(&proxy->window, count);
+    if (err == WEIR_OK) {
+        atomic_store(&proxy->acknowledged, proxy->window.acknowledged);
+    }
+    bool stuck = atomic_load(&proxy->ack_waits) || wr_window_waiting(&proxy->window) > 0;
+    if (stuck) {
+        wr_window_release(&proxy->window); /* else by those who put more, see there */
+    }
+    bool go_on = stuck && !wr_window_full(&proxy->window);
+    if (go_on) {
+        atomic_store(&proxy->ack_waits, false);
+    }
+    wr_proxy_unlock(proxy);
+    /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
+     * nobody watches the socket any more. */
+    if (go_on && wr_proxy_flush(proxy)) {
+        wr_node_ready(proxy->node);
+    }
+    return err;
+}
+
+weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
+{
+    if (count > atomic_load_explicit(&proxy->sent, memory_order_acquire)) {
+        return acknowledge_now(proxy, count);
+    }
+    if (count > atomic_load(&proxy->acknowledged)) {
+        atomic_store(&proxy->acknowledged, count);
+    }
+    return atomic_load(&proxy->ack_waits) ? acknowledge_now(proxy, count) : WEIR_OK;
+}
