@@ -107,7 +107,8 @@ static inline bool wr_window_full(const wr_window *window)
     return wr_window_is_part(window->next - window->acknowledged, window->bytes, 1, window->shared);
 }
 /* The same, as seen by who wants to send through `channel`: what the peer can be seen to have
- * processed counts as acknowledged, and if that is not enough, it can see that somebody waits. */
+ * processed counts as acknowledged, and if that is not enough, it can see that somebody waits.
+ * Where this says false, what waits must be sent: nobody else may come to do so. */
 WR_SHARED bool wr_window_blocked(wr_window *window, wr_channel *channel);
 /* How many wait to be sent. */
 static inline uint64_t wr_window_waiting(const wr_window *window)

@@ -320,7 +320,10 @@ static void flush_soon(wr_transmit *tx)
 /* WOULD_BLOCK: it has to wait. */
 static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
 {
-    if (!may_send(tx) || wr_window_waiting(&tx->window) > 0) {
+    if (wr_window_waiting(&tx->window) > 0) {
+        (void)send_queued(tx); /* where memory is shared, nobody tells that the peer is further */
+    }
+    if (wr_window_waiting(&tx->window) > 0 || !may_send(tx)) {
         return WEIR_ERR_WOULD_BLOCK;
     }
     weir_err err = wr_window_give(&tx->window, tx->channel, msg);
