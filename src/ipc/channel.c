@@ -235,6 +235,35 @@ weir_err wr_channel_receive(wr_channel *channel, weir_message **out, wr_error *e
     return err;
 }
 
+bool wr_channel_shares(const wr_channel *channel)
+{
+    return channel->sharing != NULL;
+}
+
+void wr_channel_set_processed(wr_channel *channel, uint64_t count)
+{
+    if (channel->sharing != NULL) {
+        wr_sharing_set_processed(channel->sharing, count);
+    }
+}
+
+uint64_t wr_channel_peer_processed(const wr_channel *channel)
+{
+    return channel->sharing == NULL ? 0 : wr_sharing_peer_processed(channel->sharing);
+}
+
+bool wr_channel_peer_waits(const wr_channel *channel)
+{
+    return channel->sharing == NULL || wr_sharing_peer_waits(channel->sharing);
+}
+
+void wr_channel_set_waits(wr_channel *channel, bool waits)
+{
+    if (channel->sharing != NULL) {
+        wr_sharing_set_waits(channel->sharing, waits);
+    }
+}
+
 bool wr_channel_greeted(const wr_channel *channel)
 {
     return wr_sp_greeted(channel->sp);

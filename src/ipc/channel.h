@@ -49,6 +49,19 @@ WR_SHARED void wr_channel_set_place(wr_channel *channel);
  * agreed on again. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_channel_receive(wr_channel *channel, weir_message **out,
                                                       wr_error *error);
+/*
+ * With shared memory both sides see how many messages the other has processed, in the numbers of
+ * the session, without being told.
+ *
+ * Receiving: set_processed says it. A peer that waits afterwards must be told, too, and so must one
+ * that cannot be seen. Sending: peer_processed looks (0: the peer has not said); who waits for more
+ * has said so before it looked last.
+ */
+WR_SHARED void wr_channel_set_processed(wr_channel *channel, uint64_t count);
+WR_SHARED bool wr_channel_peer_waits(const wr_channel *channel);
+WR_SHARED uint64_t wr_channel_peer_processed(const wr_channel *channel);
+WR_SHARED void wr_channel_set_waits(wr_channel *channel, bool waits);
+WR_SHARED bool wr_channel_shares(const wr_channel *channel); /* memory, with the peer */
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
 /* Receive what the peer has written until now, then CLOSED. */
 WR_SHARED void wr_channel_end_input(wr_channel *channel);

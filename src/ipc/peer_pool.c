@@ -61,6 +61,16 @@ const _Atomic uint32_t *wr_peer_pool_marks(const wr_peer_pool *pool)
     return (const _Atomic uint32_t *)(const void *)pool->bytes;
 }
 
+const _Atomic uint64_t *wr_peer_pool_count(const wr_peer_pool *pool)
+{
+    return (const _Atomic uint64_t *)(const void *)(pool->bytes + WR_SHARED_POOL_COUNT_AT);
+}
+
+const _Atomic uint32_t *wr_peer_pool_waits(const wr_peer_pool *pool)
+{
+    return (const _Atomic uint32_t *)(const void *)(pool->bytes + WR_SHARED_POOL_WAITS_AT);
+}
+
 const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offset, size_t size)
 {
     if (offset < WR_SHARED_POOL_DATA_AT || offset > pool->size || size > pool->size - offset) {

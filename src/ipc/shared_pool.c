@@ -18,7 +18,9 @@
 #define WORD_BITS 64u
 
 static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not reach into another process");
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "nor would it for the count");
 static_assert(sizeof(_Atomic uint32_t) == 4, "the layout of the marks");
+static_assert(sizeof(_Atomic uint64_t) == 8, "and of the count");
 
 struct wr_shared_pool {
     wr_message_place place; /* `closed`: written under the lock */
@@ -306,6 +308,18 @@ wr_shared_memory *wr_shared_pool_memory(wr_shared_pool *pool)
 _Atomic uint32_t *wr_shared_pool_marks(wr_shared_pool *pool)
 {
     return wr_shared_memory_bytes(pool->memory);
+}
+
+_Atomic uint64_t *wr_shared_pool_count(wr_shared_pool *pool)
+{
+    unsigned char *bytes = wr_shared_memory_bytes(pool->memory);
+    return (_Atomic uint64_t *)(void *)(bytes + WR_SHARED_POOL_COUNT_AT);
+}
+
+_Atomic uint32_t *wr_shared_pool_waits(wr_shared_pool *pool)
+{
+    unsigned char *bytes = wr_shared_memory_bytes(pool->memory);
+    return (_Atomic uint32_t *)(void *)(bytes + WR_SHARED_POOL_WAITS_AT);
 }
 
 wr_message_place *wr_shared_pool_place(wr_shared_pool *pool)

@@ -5,6 +5,8 @@
  * for each slot of what the other side has lent to it.
  *
  *   marks   WR_SHARED_POOL_MARKS x u32, in the byte order of the machine, all 0 at first
+ *   count   u64: how many of the other side's messages the writer has processed; likewise
+ *   waits   u32: not 0 while the writer waits for more of its own to be processed; likewise
  *   data    from WR_SHARED_POOL_DATA_AT to the end
  *
  * A pool belongs to one channel, and lives as long as anybody holds it or an image in it: so its
@@ -24,7 +26,10 @@
 #include "platform/shared_memory.h"
 
 #define WR_SHARED_POOL_MARKS 4096u
-#define WR_SHARED_POOL_DATA_AT (WR_SHARED_POOL_MARKS * 4u)
+#define WR_SHARED_POOL_COUNT_AT (WR_SHARED_POOL_MARKS * 4u)
+/* In lines of their own: they are written often, and by different threads. */
+#define WR_SHARED_POOL_WAITS_AT (WR_SHARED_POOL_COUNT_AT + 256u)
+#define WR_SHARED_POOL_DATA_AT (WR_SHARED_POOL_COUNT_AT + 4096u)
 
 /* Address space: memory is taken in steps, as far as it was ever needed at once. */
 #define WR_SHARED_POOL_SIZE (32u * 1024u * 1024u)
@@ -51,6 +56,8 @@ WR_SHARED void wr_shared_pool_close(wr_shared_pool *pool);
 /* Valid as long as the caller's reference. */
 WR_SHARED wr_shared_memory *wr_shared_pool_memory(wr_shared_pool *pool);
 WR_SHARED _Atomic uint32_t *wr_shared_pool_marks(wr_shared_pool *pool);
+WR_SHARED _Atomic uint64_t *wr_shared_pool_count(wr_shared_pool *pool);
+WR_SHARED _Atomic uint32_t *wr_shared_pool_waits(wr_shared_pool *pool);
 /* The pool as a place for messages. Borrowed, as long as the caller's reference; a reference that
  * somebody adds to the place keeps the place, not the memory. */
 WR_SHARED wr_message_place *wr_shared_pool_place(wr_shared_pool *pool);
@@ -78,6 +85,10 @@ WR_SHARED void wr_peer_pool_unref(wr_peer_pool *pool); /* NULL is allowed */
 WR_SHARED size_t wr_peer_pool_size(const wr_peer_pool *pool);
 /* The peer's return marks. */
 WR_SHARED const _Atomic uint32_t *wr_peer_pool_marks(const wr_peer_pool *pool);
+/* How many messages it has processed, as it says. */
+WR_SHARED const _Atomic uint64_t *wr_peer_pool_count(const wr_peer_pool *pool);
+/* Does it wait for messages to be processed? */
+WR_SHARED const _Atomic uint32_t *wr_peer_pool_waits(const wr_peer_pool *pool);
 /* These bytes of the data; the peer may change them at any time. NULL: they are not all in it. */
 WR_SHARED const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offset, size_t size);
 

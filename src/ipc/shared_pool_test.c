@@ -299,7 +299,7 @@ static void sizes_that_are_no_pool_are_refused(void **state)
     wr_error error;
     assert_int_equal(wr_shared_pool_create(WR_SHARED_POOL_SIZE_MIN - 1, &pool, &error),
                      WEIR_ERR_INVALID);
-    assert_non_null(strstr(error.text, "32767"));
+    assert_non_null(strstr(error.text, "40959"));
     assert_int_equal(wr_shared_pool_create((size_t)WR_SHARED_POOL_SIZE_MAX + 1, &pool, NULL),
                      WEIR_ERR_INVALID);
     assert_null(pool);
@@ -377,7 +377,7 @@ static void memory_of_a_wrong_size_is_no_pool(void **state)
     wr_error error;
     assert_int_equal(wr_shared_memory_create(WR_SHARED_POOL_SIZE_MIN - 1, &memory, NULL), WEIR_OK);
     assert_int_equal(wr_peer_pool_create(memory, &peer, &error), WEIR_ERR_PROTOCOL);
-    assert_non_null(strstr(error.text, "32767"));
+    assert_non_null(strstr(error.text, "40959"));
     assert_int_equal(wr_shared_memory_create((size_t)WR_SHARED_POOL_SIZE_MAX + 1, &memory, NULL),
                      WEIR_OK);
     assert_int_equal(wr_peer_pool_create(memory, &peer, NULL), WEIR_ERR_PROTOCOL);

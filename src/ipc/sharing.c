@@ -38,9 +38,13 @@ struct wr_sharing {
     wr_lending *lending;
     borrower *borrower;
 
-    wr_mutex lock; /* guards the making of the pool */
+    wr_mutex lock; /* guards the making of the pool, and what it says from the start: */
     bool failed;   /* it could not be made */
+    bool waits;    /* as set last */
     _Atomic(wr_shared_pool *) own;
+
+    /* The peer's pool; NULL: it has not come yet. */
+    _Atomic(const wr_peer_pool *) peer;
 
     atomic_bool told; /* the peer knows of the pool; written by the sending half */
     bool attached;    /* its memory was given to the stream; the sending half's */
@@ -191,6 +195,7 @@ static wr_shared_pool *own_pool(wr_sharing *sharing)
         sharing->failed = wr_shared_pool_create(WR_SHARED_POOL_SIZE, &own, NULL) != WEIR_OK;
         if (!sharing->failed) {
             sharing->borrower->own = own;
+            atomic_store(wr_shared_pool_waits(own), sharing->waits);
             atomic_store_explicit(&sharing->own, own, memory_order_release);
         }
     }
@@ -318,6 +323,42 @@ void wr_sharing_cancel(wr_sharing *sharing, const wr_shared_frame *frame)
     wr_lending_cancel(sharing->lending, &frame->lent);
 }
 
+/* ---- how far each side is ----
+ *
+ * One side says how far it is and then looks whether the other waits; the other says that it waits
+ * and then looks how far that is. All four are seq_cst, so one of them sees what the other said. */
+
+uint64_t wr_sharing_peer_processed(const wr_sharing *sharing)
+{
+    const wr_peer_pool *peer = atomic_load_explicit(&sharing->peer, memory_order_acquire);
+    return peer == NULL ? 0 : atomic_load(wr_peer_pool_count(peer));
+}
+
+void wr_sharing_set_waits(wr_sharing *sharing, bool waits)
+{
+    wr_mutex_lock(&sharing->lock);
+    wr_shared_pool *own = atomic_load_explicit(&sharing->own, memory_order_relaxed);
+    sharing->waits = waits;
+    if (own != NULL) {
+        atomic_store(wr_shared_pool_waits(own), waits);
+    }
+    wr_mutex_unlock(&sharing->lock);
+}
+
+void wr_sharing_set_processed(wr_sharing *sharing, uint64_t count)
+{
+    wr_shared_pool *own = atomic_load_explicit(&sharing->own, memory_order_acquire);
+    if (own != NULL) {
+        atomic_store(wr_shared_pool_count(own), count);
+    }
+}
+
+bool wr_sharing_peer_waits(const wr_sharing *sharing)
+{
+    const wr_peer_pool *peer = atomic_load_explicit(&sharing->peer, memory_order_acquire);
+    return peer == NULL || atomic_load(wr_peer_pool_waits(peer)) != 0;
+}
+
 /* ---- receiving ---- */
 
 static weir_err take_memory(wr_sharing *sharing, uint32_t stated, wr_shared_memory **out,
@@ -359,6 +400,7 @@ static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, 
         return wr_error_set(error, WEIR_ERR_MEMORY, "no shared memory to return messages in");
     }
     wr_lending_set_marks(sharing->lending, wr_peer_pool_marks(to->peer));
+    atomic_store_explicit(&sharing->peer, to->peer, memory_order_release);
     return WEIR_OK;
 }
 

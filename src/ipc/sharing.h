@@ -45,6 +45,16 @@ void wr_sharing_cancel(wr_sharing *sharing, const wr_shared_frame *frame);
 /* Sending: where messages for this channel are best made, borrowed; NULL: nowhere. */
 wr_message_place *wr_sharing_place(wr_sharing *sharing);
 
+/* Sending: how many of this side's messages the peer has processed, as it says in its pool; 0 at
+ * first. */
+uint64_t wr_sharing_peer_processed(const wr_sharing *sharing);
+/* Sending: say in this side's pool whether it waits for that to grow. */
+void wr_sharing_set_waits(wr_sharing *sharing, bool waits);
+/* Receiving: the same the other way around. The peer may not be told of what is processed only if
+ * it did not wait after that was said; true also where nothing can be seen. */
+void wr_sharing_set_processed(wr_sharing *sharing, uint64_t count);
+bool wr_sharing_peer_waits(const wr_sharing *sharing);
+
 /* Receiving: take in a frame that wr_shared_frame_is accepts. `*out`: the message that it stands
  * for, the caller's; NULL: none. Errors: PROTOCOL, TOO_LARGE, MEMORY, UNSUPPORTED (memory does not
  * come through, as where a program stands between the two); `error`, which may be NULL, says why.

@@ -85,12 +85,45 @@ static weir_err make_room(wr_window *window)
     return window->end - window->kept == window->capacity ? grow(window) : WEIR_OK;
 }
 
-static bool is_full(wr_window *window)
+/* A number that cannot be is none. */
+void wr_window_look(wr_window *window, const wr_channel *channel)
 {
+    uint64_t count = window->shared && window->keep ? wr_channel_peer_processed(channel) : 0;
+    if (count > window->acknowledged && count <= window->next) {
+        window->acknowledged = count;
+    }
+}
+
+static void look(wr_window *window, const wr_channel *channel)
+{
+    wr_window_look(window, channel);
     if (wr_window_full(window)) {
         wr_window_release(window);
     }
-    return wr_window_full(window);
+}
+
+static void set_waits(wr_window *window, wr_channel *channel, bool waits)
+{
+    if (window->waits != waits) {
+        window->waits = waits;
+        wr_channel_set_waits(channel, waits);
+    }
+}
+
+bool wr_window_blocked(wr_window *window, wr_channel *channel)
+{
+    if (wr_window_full(window)) {
+        look(window, channel);
+    }
+    if (wr_window_full(window)) {
+        set_waits(window, channel, true);
+        look(window, channel);
+    }
+    if (!wr_window_full(window)) {
+        set_waits(window, channel, false);
+        return false;
+    }
+    return true;
 }
 
 /* Build the frame in `copies` and send it from there. NOT_FOUND: there is no room. */
@@ -177,8 +210,10 @@ size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msg
 {
     size_t taken = 0;
     *err = WEIR_OK;
+    look(window, channel);
     /* Asked first: so wr_window_full, whatever ends this, counts nothing that is acknowledged. */
-    while (taken < count && !is_full(window) && image_size(msgs[taken]) <= limit) {
+    while (taken < count && !wr_window_blocked(window, channel) &&
+           image_size(msgs[taken]) <= limit) {
         *err = give(window, channel, msgs[taken], true);
         if (*err != WEIR_OK) {
             break;
@@ -299,6 +334,7 @@ void wr_window_rewind(wr_window *window, bool keep)
     window->bytes_waiting += window->bytes;
     window->bytes = 0;
     window->keep = keep;
+    window->waits = false;
 }
 
 size_t wr_window_given_count(const wr_window *window)

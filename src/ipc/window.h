@@ -31,6 +31,10 @@
  * bytes, so that what is on its way stays in the processor's cache. */
 #define WR_WINDOW_MESSAGES 16384u
 #define WR_WINDOW_BYTES (2u * 1024u * 1024u)
+/* With shared memory a large message takes less time than waking a thread. So there it may be more
+ * bytes, while the messages are few. */
+#define WR_WINDOW_BYTES_SHARED (8u * 1024u * 1024u)
+#define WR_WINDOW_FEW 128u
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
@@ -61,8 +65,18 @@ typedef struct wr_window {
     uint64_t bytes_waiting; /* next..end */
     uint64_t bytes_kept;    /* kept..base: these count for no other limit */
     bool keep;              /* this connection acknowledges */
+    bool shared;            /* its channel has shared memory */
+    bool waits;             /* the peer can see that it is full */
     wr_byte_ring copies;    /* of small images that were sent */
 } wr_window;
+
+/* Are so many messages of so many bytes a whole window, or (`part` 4) a quarter of one? */
+static inline bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned part, bool shared)
+{
+    bool few = shared && messages * part < WR_WINDOW_FEW;
+    return messages * part >= WR_WINDOW_MESSAGES ||
+           bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
+}
 
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
@@ -90,14 +104,19 @@ WR_SHARED void wr_window_drop(wr_window *window);
 /* As much is sent and unacknowledged as may be. */
 static inline bool wr_window_full(const wr_window *window)
 {
-    return window->next - window->acknowledged >= WR_WINDOW_MESSAGES ||
-           window->bytes >= WR_WINDOW_BYTES;
+    return wr_window_is_part(window->next - window->acknowledged, window->bytes, 1, window->shared);
 }
+/* The same, as seen by who wants to send through `channel`: what the peer can be seen to have
+ * processed counts as acknowledged, and if that is not enough, it can see that somebody waits.
+ * Where this says false, what waits must be sent: nobody else may come to do so. */
+WR_SHARED bool wr_window_blocked(wr_window *window, wr_channel *channel);
 /* How many wait to be sent. */
 static inline uint64_t wr_window_waiting(const wr_window *window)
 {
     return window->end - window->next;
 }
+/* Where memory is shared: as far as the peer can be seen to be, the same as below. */
+WR_SHARED void wr_window_look(wr_window *window, const wr_channel *channel);
 /* The peer has processed all below `count`. The messages are released later, by wr_window_release
  * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
  * PROTOCOL (more than was sent). */

@@ -326,6 +326,23 @@ static void small_and_large_ones_are_sent_again_in_order(void **state)
     wr_window_deinit(&window);
 }
 
+static void few_messages_may_be_more_bytes_where_memory_is_shared(void **state)
+{
+    (void)state;
+    const uint64_t small = WR_WINDOW_BYTES;
+    const uint64_t large = WR_WINDOW_BYTES_SHARED;
+    assert_true(wr_window_is_part(1, small, 1, false));
+    assert_false(wr_window_is_part(1, small - 1, 1, false));
+    assert_false(wr_window_is_part(WR_WINDOW_FEW - 1, large - 1, 1, true));
+    assert_true(wr_window_is_part(WR_WINDOW_FEW - 1, large, 1, true));
+    assert_true(wr_window_is_part(WR_WINDOW_FEW, small, 1, true));
+    assert_false(wr_window_is_part(WR_WINDOW_FEW, small - 1, 1, true));
+    assert_true(wr_window_is_part(WR_WINDOW_MESSAGES, 0, 1, true));
+    assert_true(wr_window_is_part(WR_WINDOW_MESSAGES / 4, 0, 4, false));
+    assert_false(wr_window_is_part(WR_WINDOW_FEW / 4 - 1, large / 4 - 1, 4, true));
+    assert_true(wr_window_is_part(WR_WINDOW_FEW / 4, small / 4, 4, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +359,7 @@ int main(void)
         cmocka_unit_test(small_and_large_ones_are_sent_again_in_order),
         cmocka_unit_test(a_message_over_the_limit_finds_the_room_that_was_acknowledged),
         cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
+        cmocka_unit_test(few_messages_may_be_more_bytes_where_memory_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,9 @@ static void catch_up(wr_proxy *proxy)
     weir_err err = wr_window_acknowledge(&proxy->window, atomic_load(&proxy->acknowledged));
     assert(err == WEIR_OK); /* it was checked when it came */
     (void)err;
+    if (proxy->channel != NULL) {
+        wr_window_look(&proxy->window, proxy->channel);
+    }
 }
 
 void wr_proxy_lock(wr_proxy *proxy)
@@ -106,8 +109,8 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
 static void pump(wr_proxy *proxy)
 {
     size_t size;
-    while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           wr_window_peek(&proxy->window, &size) != NULL) {
+    while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
+           !wr_window_blocked(&proxy->window, proxy->channel)) {
         if (size > proxy->peer_limit) { /* its predecessor would have taken it */
             note_too_large(proxy, size);
             wr_window_drop(&proxy->window);

@@ -95,8 +95,10 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
                      weir_err_text(published));
     }
     run_sinks_aside(proxy->loop);
-    if (proxy->received - proxy->told >= WR_WINDOW_MESSAGES / 4 ||
-        proxy->untold_bytes >= WR_WINDOW_BYTES / 4) {
+    wr_channel_set_processed(proxy->channel, proxy->received);
+    bool much = wr_window_is_part(proxy->received - proxy->told, proxy->untold_bytes, 4,
+                                  wr_channel_shares(proxy->channel));
+    if (much && wr_channel_peer_waits(proxy->channel)) {
         wr_proxy_tell(proxy);
     }
     return err;
@@ -286,6 +288,7 @@ weir_err wr_proxy_open_channel(wr_proxy *proxy, wr_error *error)
     }
     wr_proxy_lock(proxy);
     proxy->channel = channel;
+    proxy->window.shared = wr_channel_shares(channel);
     proxy->tx_waits = false;
     proxy->tx_failed = WEIR_OK;
     wr_proxy_unlock(proxy);

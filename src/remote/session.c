@@ -380,11 +380,6 @@ void wr_session_tell(weir_remote *remote)
     tell(remote, untold(remote));
 }
 
-static bool is_much(wr_progress more)
-{
-    return more.count >= WR_WINDOW_MESSAGES / 4 || more.bytes >= WR_WINDOW_BYTES / 4;
-}
-
 /* A program with a loop of its own may not come back soon, and has no time for us to wait. */
 static bool is_late(const weir_remote *remote)
 {
@@ -392,10 +387,23 @@ static bool is_late(const weir_remote *remote)
            wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
+/* It is so much that a peer may be waiting for it. Where it can see it, it has seen it now. */
+static bool is_waited_for(const weir_remote *remote, wr_progress more)
+{
+    wr_channel *channel = remote->intake.channel;
+    if (channel == NULL) {
+        return wr_window_is_part(more.count, more.bytes, 4, false);
+    }
+    wr_channel_set_processed(channel, remote->session.told.count + more.count);
+    return wr_window_is_part(more.count, more.bytes, 4, wr_channel_shares(channel)) &&
+           wr_channel_peer_waits(channel);
+}
+
 void wr_session_tell_in_time(weir_remote *remote)
 {
     wr_progress more = untold(remote);
-    if (is_much(more) || (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+    if (is_waited_for(remote, more) ||
+        (more.count > 0 && !remote->intake.pending && is_late(remote))) {
         tell(remote, more);
     }
 }

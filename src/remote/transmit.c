@@ -112,9 +112,10 @@ static void note_too_large(const wr_transmit *tx, uint64_t size, uint64_t limit,
     }
 }
 
-static bool may_send(const wr_transmit *tx)
+/* For one who has something to send. */
+static bool may_send(wr_transmit *tx)
 {
-    return tx->channel != NULL && !tx->blocked && !wr_window_full(&tx->window);
+    return tx->channel != NULL && !tx->blocked && !wr_window_blocked(&tx->window, tx->channel);
 }
 
 /* Give the queue to the channel until that takes no more. Returns how many were dropped because the
@@ -123,7 +124,7 @@ static uint64_t send_queued(wr_transmit *tx)
 {
     uint64_t dropped = 0;
     size_t size;
-    while (may_send(tx) && wr_window_peek(&tx->window, &size) != NULL) {
+    while (wr_window_peek(&tx->window, &size) != NULL && may_send(tx)) {
         if (size > tx->limit) {
             dropped++;
             wr_window_drop(&tx->window);
@@ -227,6 +228,7 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel)
 {
     wr_mutex_lock(&tx->mutex);
     tx->channel = channel;
+    tx->window.shared = wr_channel_shares(channel);
     wr_marks_restart(&tx->marks);
     wr_mutex_unlock(&tx->mutex);
     wr_transmit_drain(tx);
@@ -318,7 +320,10 @@ static void flush_soon(wr_transmit *tx)
 /* WOULD_BLOCK: it has to wait. */
 static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
 {
-    if (!may_send(tx) || wr_window_waiting(&tx->window) > 0) {
+    if (wr_window_waiting(&tx->window) > 0) {
+        (void)send_queued(tx); /* where memory is shared, nobody tells that the peer is further */
+    }
+    if (wr_window_waiting(&tx->window) > 0 || !may_send(tx)) {
         return WEIR_ERR_WOULD_BLOCK;
     }
     weir_err err = wr_window_give(&tx->window, tx->channel, msg);
