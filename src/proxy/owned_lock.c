@@ -68,6 +68,15 @@ static void wait_for_owner(wr_owned_lock *lock)
     }
 }
 
+/* Somebody else than the owner has it. Is it worth the fences? With the mutex. */
+static void weigh_owner(wr_owned_lock *lock)
+{
+    lock->vain = lock->times >= WR_OWNED_LOCK_WORTH ? 0 : lock->vain + 1;
+    if (lock->vain >= WR_OWNED_LOCK_VAIN_MAX) {
+        atomic_store_explicit(&lock->owner, NULL, memory_order_relaxed);
+    }
+}
+
 static void take_by_mutex(wr_owned_lock *lock)
 {
     atomic_fetch_add(&lock->wanted, 1);
@@ -75,19 +84,19 @@ static void take_by_mutex(wr_owned_lock *lock)
     const char *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
     if (owner != NULL && owner != &own_mark) {
         wait_for_owner(lock);
-        if (++lock->others >= WR_OWNED_LOCK_DISOWN_AFTER) {
-            atomic_store_explicit(&lock->owner, NULL, memory_order_relaxed);
-            lock->times = 0;
-        }
+        weigh_owner(lock);
     }
     lock->by_owner = false;
+    if (lock->candidate != &own_mark) {
+        lock->times = 0;
+    }
 }
 
 void wr_owned_lock_take(wr_owned_lock *lock)
 {
     if (is_owner(lock) && enter(lock)) {
         lock->by_owner = true;
-        lock->others = 0;
+        lock->times++;
         return;
     }
     take_by_mutex(lock);
@@ -99,13 +108,10 @@ static void note_often(wr_owned_lock *lock)
     if (!lock->may_own || is_owner(lock) || (lock->chosen && lock->candidate != &own_mark)) {
         return;
     }
-    if (lock->candidate != &own_mark) {
-        lock->candidate = &own_mark;
-        lock->times = 0;
-    }
-    if (++lock->times >= WR_OWNED_LOCK_OWN_AFTER) {
+    lock->candidate = &own_mark;
+    if (++lock->times >= WR_OWNED_LOCK_WORTH) {
         lock->chosen = true;
-        lock->others = 0;
+        lock->vain = 0;
         atomic_store_explicit(&lock->owner, &own_mark, memory_order_relaxed);
     }
 }

@@ -33,7 +33,7 @@ static void add(shared *to, bool often)
 
 static void make_owner(shared *of)
 {
-    for (unsigned i = 0; i <= WR_OWNED_LOCK_OWN_AFTER; i++) {
+    for (unsigned i = 0; i <= WR_OWNED_LOCK_WORTH; i++) {
         add(of, true);
     }
 }
@@ -67,7 +67,7 @@ static void run_to_end(shared *with, void (*run_it)(void *))
 
 static void add_some(void *arg)
 {
-    for (unsigned i = 0; i < WR_OWNED_LOCK_DISOWN_AFTER; i++) {
+    for (unsigned i = 0; i < 2 * WR_OWNED_LOCK_VAIN_MAX; i++) {
         add(arg, false);
     }
 }
@@ -90,6 +90,40 @@ static void who_comes_often_becomes_the_owner(void **state)
     wr_owned_lock_take(&with.lock);
     assert_int_equal(with.lock.by_owner, wr_thread_can_fence_others());
     wr_owned_lock_give(&with.lock);
+    wr_owned_lock_deinit(&with.lock);
+}
+
+static void add_one(void *arg)
+{
+    add(arg, false);
+}
+
+static void who_is_interrupted_again_and_again_does_not_become_it(void **state)
+{
+    (void)state;
+    shared with = {.count = 0};
+    wr_owned_lock_init(&with.lock);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned k = 1; k < WR_OWNED_LOCK_WORTH; k++) {
+            add(&with, true);
+        }
+        run_to_end(&with, add_one);
+    }
+    assert_false(has_owner(&with));
+    wr_owned_lock_deinit(&with.lock);
+}
+
+static void an_owner_that_is_worth_it_stays_one(void **state)
+{
+    (void)state;
+    shared with = {.count = 0};
+    wr_owned_lock_init(&with.lock);
+    make_owner(&with);
+    for (unsigned i = 0; i < 4 * WR_OWNED_LOCK_VAIN_MAX; i++) {
+        make_owner(&with);
+        run_to_end(&with, add_one);
+    }
+    assert_int_equal(has_owner(&with), wr_thread_can_fence_others());
     wr_owned_lock_deinit(&with.lock);
 }
 
@@ -134,6 +168,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_comes_often_becomes_the_owner),
+        cmocka_unit_test(who_is_interrupted_again_and_again_does_not_become_it),
+        cmocka_unit_test(an_owner_that_is_worth_it_stays_one),
         cmocka_unit_test(an_owner_that_stays_away_is_one_no_more_until_it_comes_again),
         cmocka_unit_test(one_at_a_time_has_it),
     };

@@ -138,7 +138,7 @@ class Kills(stand.Stand):
             self.tallies[name].limit = 0
         self.settle()
         self.assertEqual(self.tallies["sink"].next, self.tallies["source"].published)
-        self.check_descriptors(self.gateway, descriptors)
+        self.check_descriptors(self.gateway, descriptors, 2)
         self.check_flat(warm_kb)
         self.gateway.stop()
 

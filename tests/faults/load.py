@@ -16,6 +16,7 @@ from hostile import Hostile
 
 SHORT_SECONDS = 6
 PAUSE_MAX_S = 0.2
+REMOTES = 3
 FULL_SUFFIX = "calm.txt"
 # source, remote, sink
 CHAINS = (("direct_source", "direct", "direct_sink"), ("behind_source", "behind", "behind_sink"))
@@ -235,11 +236,11 @@ class Load(stand.Stand):
     def test_everything_happens(self):
         self.wait_until_attached()
         programs = (self.gateway, self.behind, self.away)
-        descriptors = [stand.count_descriptors(program.pid) for program in programs]
         hostile = Hostile(self.seed, self.targets, os.path.join(self.near, "bait"))
         names = sorted(FAULTS) if stand.Options.only is None else stand.Options.only
         for name in self.chance.sample(names, len(names)):
             self.do(name)
+        descriptors = [stand.count_descriptors(program.pid) for program in programs]
         warm = [stand.memory_kb(program.pid) for program in programs]
         end = time.monotonic() + (stand.Options.seconds or SHORT_SECONDS)
         done = 0
@@ -250,7 +251,7 @@ class Load(stand.Stand):
         print(f"    {len(names)} + {done} faults, {hostile.attacks} attacks", flush=True)
         self.end_of_load()
         for program, wanted, kb in zip(programs, descriptors, warm):
-            self.check_descriptors(program, wanted)
+            self.check_descriptors(program, wanted, REMOTES)
             self.check_memory(program, kb)
         self.assertEqual(len(self.run_sockets()), 1)
         self.stop_all()

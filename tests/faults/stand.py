@@ -60,8 +60,24 @@ def anonymous_kb(pid):
     return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE).group(1))
 
 
+def list_descriptors(pid):
+    folder = f"/proc/{pid}/fd"
+    return [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+
+
 def count_descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """Files and sockets, and shared pools, which a channel has from its first large message on."""
+    folder = f"/proc/{pid}/fd"
+    pools = 0
+    others = 0
+    for name in os.listdir(folder):
+        try:
+            is_pool = os.readlink(os.path.join(folder, name)).startswith("/memfd:")
+        except FileNotFoundError:
+            continue  # it was closed meanwhile
+        pools += is_pool
+        others += not is_pool
+    return others, pools
 
 
 class Stand(harness.WeirTest):
@@ -198,11 +214,15 @@ class Stand(harness.WeirTest):
             self.assertLessEqual(count, again[remote], str(self.tallies[remote]))
         return counts
 
-    def check_descriptors(self, program, wanted):
-        """At the most: when they were counted, a file may have been open for a moment."""
-        harness.wait_until(lambda: count_descriptors(program.pid) <= wanted,
-                           lambda: f"{program.name} had {wanted} descriptors, "
-                                   f"and has {count_descriptors(program.pid)}")
+    def check_descriptors(self, program, counted, channels):
+        """Not more than were counted, when a file may have been open for a moment."""
+        def none_is_left():
+            others, pools = count_descriptors(program.pid)
+            return others <= counted[0] and pools <= channels
+        harness.wait_until(none_is_left,
+                           lambda: f"{program.name} had {counted} descriptors and pools, and has "
+                                   f"{count_descriptors(program.pid)} with {channels} channels: "
+                                   f"{list_descriptors(program.pid)}")
 
     def check_memory(self, program, warm_kb):
         now_kb = memory_kb(program.pid)
