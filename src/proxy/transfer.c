@@ -141,7 +141,7 @@ static void read_channel(wr_proxy *proxy)
     if (wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING && wr_channel_greeted(proxy->channel)) {
         on_greeted(proxy);
     }
-    if (wr_channel_owes(proxy->channel)) {
+    if (proxy->channel != NULL && wr_channel_owes(proxy->channel)) {
         (void)wr_proxy_flush(proxy);
     }
     if (err == WEIR_ERR_WOULD_BLOCK) {
