@@ -343,10 +343,11 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count)
 
 bool wr_mailbox_is_settled(const wr_mailbox *box)
 {
-    /* Acquire: what was delivered before is behind the consumer. */
+    /* Acquire: what was delivered before is behind the consumer; and what came is looked at last.
+     */
     uint64_t left = atomic_load_explicit(&box->delivered, memory_order_acquire) +
                     atomic_load_explicit(&box->dropped_closed, memory_order_acquire) +
-                    atomic_load_explicit(&box->dropped_full, memory_order_relaxed);
+                    atomic_load_explicit(&box->dropped_full, memory_order_acquire);
     uint64_t came = atomic_load_explicit(&box->tail, memory_order_relaxed) +
                     atomic_load_explicit(&box->overflow_entered, memory_order_relaxed) +
                     atomic_load_explicit(&box->refused, memory_order_relaxed);

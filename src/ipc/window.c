@@ -271,9 +271,13 @@ void wr_window_pass(wr_window *window)
     note_sent(window);
 }
 
-/* One that waits by reference. */
+/* One that waits by reference. If it was sent before, copies of later ones may lie in the ring,
+ * which are released in order: it stays a reference. */
 static weir_err send_waiting(wr_window *window, wr_channel *channel, wr_window_place *next)
 {
+    if (window->next < window->sent) {
+        return wr_channel_send(channel, next->msg);
+    }
     wr_window_place held = {.size = next->size};
     weir_err err = send_held(window, channel, next->msg, &held);
     if (err != WEIR_OK) {

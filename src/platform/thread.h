@@ -47,8 +47,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_thread_start(wr_thread *thread, const char
 WR_SHARED void wr_thread_join(wr_thread *thread);
 /* Let it run on by itself, to its end or the program's. */
 WR_SHARED void wr_thread_detach(wr_thread *thread);
-/* From here on this thread gets what processor time other threads and programs leave, where the
- * system has that. It must not hold what those wait for. */
+/* From here on this thread gets a tenth of the processor time that others get that want it, where
+ * the system has that. It should not hold what those wait for. */
 WR_SHARED void wr_thread_stand_back(void);
 /* Call `run(arg)` on this thread when it ends; not when the program ends. A thread has one such
  * call for each `run`, where a second one replaces the first, and at most WR_THREAD_EXIT_CALLS_MAX;

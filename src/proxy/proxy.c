@@ -203,12 +203,16 @@ static void do_nothing(void *arg)
 void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
 {
     proxy->stop_deadline_ns = deadline_ns;
+    proxy->stop_begun = true;
     wr_loop_post(proxy->loop, &proxy->stop_task);
     wait_for(proxy, &proxy->let_go);
 }
 
 void wr_proxy_join(wr_proxy *proxy)
 {
+    if (!proxy->stop_begun) {
+        return; /* its node could not be closed, and will not be freed */
+    }
     wait_for(proxy, &proxy->stopped);
     wr_loop_call(proxy->loop, do_nothing, NULL); /* the callback that said so has returned */
 }

@@ -143,6 +143,7 @@ struct wr_proxy {
     wr_cond stop_done;
     bool let_go; /* stopping, and nobody is connected any more */
     bool stopped;
+    bool stop_begun; /* the thread that stops and joins */
 };
 
 /* proxy.c: on the loop. */
@@ -236,6 +237,8 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */
 bool wr_proxy_flush(wr_proxy *proxy);
+/* The same, and let the node go on, for whatever it was paused. */
+void wr_proxy_flush_and_go_on(wr_proxy *proxy);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;

@@ -105,8 +105,9 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
     wr_node_refuse(proxy->node, 1);
 }
 
-/* Give the channel what waits in the window. Under tx_lock. */
-static void pump(wr_proxy *proxy)
+/* Give the channel what waits in the window. Errors: MEMORY; others the flush that follows says
+ * again. Under tx_lock. */
+static weir_err pump(wr_proxy *proxy)
 {
     size_t size;
     while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
@@ -120,9 +121,10 @@ static void pump(wr_proxy *proxy)
         if (err == WEIR_ERR_WOULD_BLOCK) {
             wait_for_socket(proxy);
         } else if (err != WEIR_OK) {
-            return; /* the flush that follows says it again */
+            return err;
         }
     }
+    return WEIR_OK;
 }
 
 /* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
@@ -154,6 +156,15 @@ static void set_alarm(wr_proxy *proxy, uint64_t delay_ns)
     wr_alarm_set(proxy->alarm, delay_ns);
 }
 
+/* Try again after a while. An alarm that is set comes sooner. Under tx_lock. */
+static void wait_for_memory(wr_proxy *proxy)
+{
+    atomic_store_explicit(&proxy->memory_waits, true, memory_order_relaxed);
+    if (!proxy->alarm_set) {
+        set_alarm(proxy, MEMORY_NS);
+    }
+}
+
 /* Until the socket can be written, an acknowledgement comes, or the next connection; or for a
  * while: the socket may be writable all the time that there is no memory. Under tx_lock. */
 static void pause_node(wr_proxy *proxy, weir_err why)
@@ -163,8 +174,7 @@ static void pause_node(wr_proxy *proxy, weir_err why)
         return;
     }
     if (why == WEIR_ERR_MEMORY) {
-        atomic_store_explicit(&proxy->memory_waits, true, memory_order_relaxed);
-        set_alarm(proxy, MEMORY_NS);
+        wait_for_memory(proxy);
     } else {
         wait_for_socket(proxy);
     }
@@ -301,7 +311,9 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_alarm_take(proxy->alarm);
     bool busy = !is_over(proxy, wr_clock_ns());
     if (busy && !atomic_load_explicit(&proxy->memory_waits, memory_order_relaxed)) {
-        wr_alarm_set(proxy->alarm, ALARM_BUSY_NS); /* publishers write themselves */
+        /* Publishers write themselves. What others have gathered goes with it. */
+        wr_alarm_set(proxy->alarm, ALARM_BUSY_NS);
+        wr_node_run_gathered(proxy->node);
         return;
     }
     wr_proxy_lock(proxy);
@@ -313,7 +325,7 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     }
     wr_proxy_unlock(proxy);
     if (go_on) {
-        wr_node_ready(proxy->node);
+        wr_proxy_flush_and_go_on(proxy);
     }
     wr_node_run_gathered(proxy->node);
 }
@@ -346,23 +358,34 @@ uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
 bool wr_proxy_flush(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
+    weir_err pumped = WEIR_OK;
     if (proxy->channel == NULL) {
         return true;
     }
     wr_proxy_lock(proxy);
     do { /* where the socket was full for the one, and not for the other */
         proxy->tx_waits = false;
-        pump(proxy);
+        pumped = pump(proxy);
         err = wr_channel_flush(proxy->channel);
-    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
+    } while (err == WEIR_OK && pumped == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
              !wr_window_full(&proxy->window));
     note_result(proxy, err);
+    if (err == WEIR_OK && pumped == WEIR_ERR_MEMORY) {
+        wait_for_memory(proxy);
+    }
     if (wr_window_waiting(&proxy->window) > 0) {
         atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
     }
     wr_proxy_unlock(proxy);
     wr_proxy_update_watch(proxy);
     return err != WEIR_ERR_WOULD_BLOCK;
+}
+
+void wr_proxy_flush_and_go_on(wr_proxy *proxy)
+{
+    if (wr_proxy_flush(proxy) && wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
+        wr_node_ready(proxy->node);
+    }
 }
 
 /* With the lock: somebody waits for it, or it is about what is being sent just now. */

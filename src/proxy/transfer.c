@@ -142,7 +142,7 @@ static void read_channel(wr_proxy *proxy)
         on_greeted(proxy);
     }
     if (proxy->channel != NULL && wr_channel_owes(proxy->channel)) {
-        (void)wr_proxy_flush(proxy);
+        wr_proxy_flush_and_go_on(proxy);
     }
     if (err == WEIR_ERR_WOULD_BLOCK) {
         wr_proxy_tell_soon(proxy);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <linux/membarrier.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #endif
 
@@ -20,6 +21,7 @@
 
 #define NS_PER_S (1000u * WR_NS_PER_MS)
 #define NAME_SIZE 16u
+#define NICE_ASIDE 10
 
 typedef struct thread_start {
     void (*run)(void *arg);
@@ -167,10 +169,8 @@ void wr_thread_detach(wr_thread *thread)
 
 void wr_thread_stand_back(void)
 {
-#ifdef SCHED_IDLE
-    const struct sched_param none = {.sched_priority = 0};
-    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none); /* else it takes its share */
-#endif
+    /* Linux: of this thread alone. Not SCHED_IDLE: who waits for its end would wait too long. */
+    (void)setpriority(PRIO_PROCESS, 0, NICE_ASIDE);
 }
 
 unsigned wr_thread_cores(void)
