@@ -23,6 +23,7 @@ typedef struct borrower {
     _Atomic uint32_t references; /* as those of a message */
     wr_shared_pool *own;         /* set once, before anything is borrowed */
     wr_peer_pool *peer;          /* likewise */
+    atomic_bool ended;           /* nothing is returned any more */
 } borrower;
 
 /* A message that came back: lent to us, and lent by us before. */
@@ -69,6 +70,9 @@ static borrower *keep_borrower(borrower *from)
 
 static void give_back(const borrower *from, const wr_lent *lent)
 {
+    if (atomic_load_explicit(&from->ended, memory_order_relaxed)) {
+        return;
+    }
     /* Releases: all that was done with the image comes before its memory is reused. */
     atomic_store_explicit(&wr_shared_pool_marks(from->own)[lent->slot], lent->generation,
                           memory_order_release);
@@ -173,6 +177,11 @@ void wr_sharing_destroy(wr_sharing *sharing)
     wr_shared_pool *own = atomic_load(&sharing->own);
     if (own != NULL) {
         wr_shared_pool_close(own);
+    }
+    if (sharing->borrower != NULL) {
+        /* What was given back may lie unread in the stream. The peer must find it where it lent it,
+         * so the mark of its slot stays as it is. */
+        atomic_store_explicit(&sharing->borrower->ended, true, memory_order_relaxed);
     }
     wr_lending_destroy(sharing->lending);
     if (sharing->borrower != NULL) {
