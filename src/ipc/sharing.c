@@ -17,12 +17,13 @@
 
 _Static_assert(WR_LENDING_SLOTS == WR_SHARED_POOL_MARKS, "a mark for each slot");
 
-/* What borrowed messages need as long as they live: the memory that they lie in, and that of the
- * marks by which they are returned. */
+/* What borrowed messages need: the memory that they lie in, as long as they live, and that of the
+ * marks by which they are returned, as long as there is a channel. */
 typedef struct borrower {
     _Atomic uint32_t references; /* as those of a message */
-    wr_shared_pool *own;         /* set once, before anything is borrowed */
-    wr_peer_pool *peer;          /* likewise */
+    wr_peer_pool *peer;          /* set once, before anything is borrowed */
+    wr_mutex lock;               /* guards what follows */
+    wr_shared_pool *own;         /* likewise; NULL again, when the channel has ended */
 } borrower;
 
 /* A message that came back: lent to us, and lent by us before. */
@@ -56,7 +57,7 @@ static void drop_borrower(borrower *from)
 {
     if (atomic_fetch_sub_explicit(&from->references, 1, memory_order_acq_rel) == 1) {
         wr_peer_pool_unref(from->peer);
-        wr_shared_pool_unref(from->own);
+        wr_mutex_deinit(&from->lock);
         free(from);
     }
 }
@@ -67,11 +68,29 @@ static borrower *keep_borrower(borrower *from)
     return from;
 }
 
-static void give_back(const borrower *from, const wr_lent *lent)
+static void give_back(borrower *from, const wr_lent *lent)
 {
-    /* Releases: all that was done with the image comes before its memory is reused. */
-    atomic_store_explicit(&wr_shared_pool_marks(from->own)[lent->slot], lent->generation,
-                          memory_order_release);
+    wr_mutex_lock(&from->lock);
+    if (from->own != NULL) {
+        /* Releases: all that was done with the image comes before its memory is reused. */
+        atomic_store_explicit(&wr_shared_pool_marks(from->own)[lent->slot], lent->generation,
+                              memory_order_release);
+    }
+    wr_mutex_unlock(&from->lock);
+}
+
+/* The channel ends, and nothing is returned any more: what was given back may lie unread in the
+ * stream, and the peer must find it where it lent it. So this side's pool is not needed either. */
+static void end_borrowing(borrower *from)
+{
+    wr_mutex_lock(&from->lock);
+    wr_shared_pool *own = from->own;
+    from->own = NULL;
+    wr_mutex_unlock(&from->lock);
+    if (own != NULL) {
+        wr_shared_pool_close(own);
+        wr_shared_pool_unref(own);
+    }
 }
 
 static uint64_t tag_of(const wr_lent *lent)
@@ -144,6 +163,7 @@ static weir_err make_parts(wr_sharing *sharing)
         return WEIR_ERR_MEMORY;
     }
     atomic_init(&sharing->borrower->references, 1);
+    wr_mutex_init(&sharing->borrower->lock);
     return wr_lending_create(&sharing->lending);
 }
 
@@ -170,9 +190,8 @@ void wr_sharing_destroy(wr_sharing *sharing)
     if (sharing == NULL) {
         return;
     }
-    wr_shared_pool *own = atomic_load(&sharing->own);
-    if (own != NULL) {
-        wr_shared_pool_close(own);
+    if (sharing->borrower != NULL) {
+        end_borrowing(sharing->borrower); /* before what was given back is released */
     }
     wr_lending_destroy(sharing->lending);
     if (sharing->borrower != NULL) {
@@ -194,7 +213,9 @@ static wr_shared_pool *own_pool(wr_sharing *sharing)
     if (own == NULL && !sharing->failed) {
         sharing->failed = wr_shared_pool_create(WR_SHARED_POOL_SIZE, &own, NULL) != WEIR_OK;
         if (!sharing->failed) {
+            wr_mutex_lock(&sharing->borrower->lock);
             sharing->borrower->own = own;
+            wr_mutex_unlock(&sharing->borrower->lock);
             atomic_store(wr_shared_pool_waits(own), sharing->waits);
             atomic_store_explicit(&sharing->own, own, memory_order_release);
         }

@@ -400,6 +400,42 @@ static void window_looks_how_far_the_peer_is(void **state)
     wr_window_deinit(&window);
 }
 
+static void echo(ends *e, weir_message *msg, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        send(e->a, msg);
+        weir_message *got = move(e->a, e->b);
+        send(e->b, got);
+        weir_message_unref(got);
+    }
+    assert_int_equal(WEIR_OK, wr_channel_flush(e->b));
+}
+
+/* What it gave back before is in the stream, and is lent as it was. */
+static void who_leaves_loses_nothing_that_it_gave_back(void **state)
+{
+    enum { COUNT = 10, MORE = 20 };
+    ends *e = *state;
+    weir_message *msg = make(LARGE, 1);
+    echo(e, msg, 1);
+    weir_message_unref(move(e->b, e->a));
+    settle(e);
+    echo(e, msg, COUNT);
+    wr_channel_destroy(e->b);
+    e->b = NULL;
+    for (size_t i = 0; i < MORE; i++) { /* it looks for marks meanwhile */
+        weir_err err = wr_channel_send(e->a, msg);
+        assert_true(err == WEIR_OK || err == WEIR_ERR_CLOSED);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        weir_message *back = receive(e->a);
+        assert_non_null(back);
+        assert_same(msg, back);
+        weir_message_unref(back);
+    }
+    weir_message_unref(msg);
+}
+
 #define WITH_ENDS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -419,6 +455,7 @@ int main(void)
         WITH_ENDS(spoiled_head_is_not_passed_on),
         WITH_ENDS(what_is_not_sent_is_not_lent),
         WITH_ENDS(each_side_sees_how_far_the_other_is),
+        WITH_ENDS(who_leaves_loses_nothing_that_it_gave_back),
         WITH_ENDS(window_looks_how_far_the_peer_is),
     };
     if (!wr_shared_memory_supported()) {
