@@ -113,6 +113,7 @@ void wr_proxy_read_rest(wr_proxy *proxy)
     while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
 }
 
 static void on_greeted(wr_proxy *proxy)
