@@ -279,6 +279,25 @@ static void attached_memory_waits_for_room_in_the_stream(void **state)
     wr_shared_memory_close(memory);
 }
 
+static void memory_that_the_system_does_not_send_is_unsupported(void **state)
+{
+    pair *streams = *state;
+    wr_shared_memory *memory = make();
+    const wr_slice slice = {"x", 1};
+    size_t sent = 0;
+    wr_stream_attach_memory(streams->a, memory);
+    int fd = wr_shared_memory_descriptor(memory);
+    int kept = dup(fd);
+    close(fd); /* so that the system refuses it */
+    assert_int_equal(wr_stream_write(streams->a, &slice, 1, &sent), WEIR_ERR_UNSUPPORTED);
+    assert_int_equal(dup2(kept, fd), fd);
+    close(kept);
+    wr_stream_attach_memory(streams->a, NULL);
+    write_text(streams->a, "y");
+    read_text(streams->b, "y");
+    wr_shared_memory_close(memory);
+}
+
 static void a_stream_that_does_not_accept_drops_it(void **state)
 {
     pair *streams = *state;
@@ -432,6 +451,7 @@ int main(void)
         IN_PAIR(the_reader_cannot_make_it_writable),
         IN_PAIR(memory_comes_no_later_than_its_first_byte),
         IN_PAIR(attached_memory_waits_for_room_in_the_stream),
+        IN_PAIR(memory_that_the_system_does_not_send_is_unsupported),
         IN_PAIR(a_stream_that_does_not_accept_drops_it),
         IN_PAIR(memory_over_the_limit_is_refused),
         IN_PAIR(memory_that_could_shrink_is_refused),
