@@ -403,7 +403,7 @@ static weir_err take_memory(wr_sharing *sharing, uint32_t stated, wr_shared_memo
     return err;
 }
 
-static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr_error *error)
+static weir_err adopt_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr_error *error)
 {
     borrower *to = sharing->borrower;
     wr_shared_memory *memory = NULL;
@@ -423,6 +423,20 @@ static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, 
     wr_lending_set_marks(sharing->lending, wr_peer_pool_marks(to->peer));
     atomic_store_explicit(&sharing->peer, to->peer, memory_order_release);
     return WEIR_OK;
+}
+
+/* What is not the peer's fault would most likely fail on the next connection again: that one does
+ * without shared memory. */
+static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr_error *error)
+{
+    weir_err err = adopt_pool(sharing, frame, error);
+    if (err == WEIR_OK || err == WEIR_ERR_PROTOCOL) {
+        return err;
+    }
+    if (error != NULL) {
+        error->code = WEIR_ERR_UNSUPPORTED;
+    }
+    return WEIR_ERR_UNSUPPORTED;
 }
 
 static weir_err check_lent(const wr_lent *lent, wr_error *error)

@@ -56,9 +56,9 @@ void wr_sharing_set_processed(wr_sharing *sharing, uint64_t count);
 bool wr_sharing_peer_waits(const wr_sharing *sharing);
 
 /* Receiving: take in a frame that wr_shared_frame_is accepts. `*out`: the message that it stands
- * for, the caller's; NULL: none. Errors: PROTOCOL, TOO_LARGE, MEMORY, UNSUPPORTED (memory does not
- * come through, as where a program stands between the two); `error`, which may be NULL, says why.
- */
+ * for, the caller's; NULL: none. Errors: PROTOCOL, TOO_LARGE, MEMORY, UNSUPPORTED (the peer's
+ * pool does not come through, as where a program stands between the two, or there is no room for
+ * it here); `error`, which may be NULL, says why. */
 WEIR_MUST_CHECK weir_err wr_sharing_receive(wr_sharing *sharing, const void *data, size_t size,
                                             weir_message **out, wr_error *error);
 

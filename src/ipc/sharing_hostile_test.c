@@ -168,6 +168,19 @@ static void pool_of_another_size_is_refused(void **state)
            "a pool frame speaks of 1234567 bytes, and its memory has 33554432");
 }
 
+static void pool_without_room_here_ends_the_sharing(void **state)
+{
+    hostile *h = *state;
+    wr_shared_memory *memory = NULL;
+    size_t size = (size_t)WR_SHARED_POOL_SIZE_MAX + 1;
+    assert_int_equal(WEIR_OK, wr_shared_memory_create(size, &memory, NULL));
+    wr_stream_attach_memory(h->peer, memory);
+    put_shared(h, &(wr_shared_frame){.kind = WR_SHARED_POOL, .pool_size = (uint32_t)size});
+    expect(h, WEIR_ERR_UNSUPPORTED,
+           "the peer's shared memory has 268435457 bytes, over the limit of 268435456");
+    wr_shared_memory_close(memory);
+}
+
 static void second_pool_is_refused(void **state)
 {
     hostile *h = *state;
@@ -373,6 +386,7 @@ int main(void)
         WITH_HOSTILE(large_frame_that_is_none_is_refused),
         WITH_HOSTILE(pool_without_its_memory_is_refused),
         WITH_HOSTILE(pool_of_another_size_is_refused),
+        WITH_HOSTILE(pool_without_room_here_ends_the_sharing),
         WITH_HOSTILE(second_pool_is_refused),
         WITH_HOSTILE(reference_before_the_pool_is_refused),
         WITH_HOSTILE(slot_that_is_none_is_refused),

@@ -48,7 +48,7 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_read2(wr_stream *stream, void *firs
                                                    size_t first_size, void *second,
                                                    size_t second_size, size_t *got);
 /* Write some bytes of the slices in order, `*sent` > 0 on success. Raises no signal.
- * Errors: WOULD_BLOCK, CLOSED, IO. */
+ * Errors: WOULD_BLOCK, CLOSED, IO, UNSUPPORTED (not with the memory that is attached). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices,
                                                    size_t count, size_t *sent);
 /* The user id of the process at the other end. Errors: UNSUPPORTED, IO. */

@@ -14,6 +14,8 @@
 #define READ_BATCHES_MAX 16u
 
 static const char it_closed[] = "it closed the message channel";
+static const char memory_refused[] = "the system does not send shared memory to it; the next "
+                                     "connection does without";
 
 /* The greeting is read whatever the sinks say. */
 static bool may_read(const wr_proxy *proxy)
@@ -113,6 +115,7 @@ void wr_proxy_read_rest(wr_proxy *proxy)
     while (proxy->channel != NULL && err == WEIR_OK) {
         err = read_batch(proxy, NULL);
     }
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
 }
 
 static void on_greeted(wr_proxy *proxy)
@@ -179,6 +182,18 @@ static void on_channel(void *arg, unsigned ready)
     }
 }
 
+static const char *why_lost(weir_err failed)
+{
+    switch (failed) {
+    case WEIR_ERR_CLOSED:
+        return it_closed;
+    case WEIR_ERR_UNSUPPORTED:
+        return memory_refused;
+    default:
+        return weir_err_text(failed);
+    }
+}
+
 void wr_proxy_on_write_task(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, write_task);
@@ -189,7 +204,8 @@ void wr_proxy_on_write_task(wr_task *task)
     weir_err failed = proxy->tx_failed;
     wr_proxy_unlock(proxy);
     if (failed != WEIR_OK) {
-        wr_proxy_lose(proxy, failed == WEIR_ERR_CLOSED ? it_closed : weir_err_text(failed));
+        proxy->sharing_failed = proxy->sharing_failed || failed == WEIR_ERR_UNSUPPORTED;
+        wr_proxy_lose(proxy, why_lost(failed));
     } else {
         wr_proxy_update_watch(proxy);
     }

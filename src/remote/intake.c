@@ -192,7 +192,14 @@ static bool may_receive(const wr_intake *intake, const wr_transmit_state *transm
 void wr_intake_work(weir_remote *remote)
 {
     wr_transmit_state transmit = wr_transmit_get_state(&remote->transmit);
-    if (transmit.full && transmit.lost) {
+    if (transmit.refused) {
+        wr_error error = {.code = WEIR_OK};
+        lose(remote,
+             wr_error_set(&error, WEIR_ERR_UNSUPPORTED,
+                          "the system does not send shared memory to the gateway; the next "
+                          "connection does without"),
+             &error);
+    } else if (transmit.full && transmit.lost) {
         disconnect(remote); /* it would neither be read nor written again */
     }
     if (may_receive(&remote->intake, &transmit)) {

@@ -78,6 +78,7 @@ void wr_transmit_disconnect(wr_transmit *tx)
     wr_mutex_lock(&tx->mutex);
     tx->channel = NULL;
     tx->blocked = false;
+    tx->refused = false;
     wr_mutex_unlock(&tx->mutex);
 }
 
@@ -92,6 +93,7 @@ static void note_result(wr_transmit *tx, weir_err err)
         tx->blocked = true;
     } else {
         tx->channel = NULL;
+        tx->refused = err == WEIR_ERR_UNSUPPORTED;
     }
 }
 
@@ -277,6 +279,7 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
         .blocked = tx->blocked,
         .full = is_full(tx),
         .lost = tx->channel == NULL,
+        .refused = tx->refused,
         .settled = tx->marks.settled,
         .written = !tx->blocked && !tx->flush_asked && wr_window_waiting(&tx->window) == 0,
         .waiting = wr_window_waiting(&tx->window),

@@ -48,6 +48,7 @@ typedef struct wr_transmit {
     uint64_t limit;      /* the largest image that the peer takes */
     uint64_t too_large;  /* how many were refused for that */
     bool blocked;        /* the channel takes no more until it can be written */
+    bool refused;        /* it failed because memory cannot be sent along it */
     bool closing;        /* the module is being destroyed: nobody may wait */
     bool flush_asked;    /* a publisher left the writing to the running thread */
     uint64_t flushed_ns; /* when a publisher last wrote by itself */
@@ -57,6 +58,7 @@ typedef struct wr_transmit_state {
     bool blocked;        /* call wr_transmit_drain when the channel can be written */
     bool full;           /* do not let the module publish more */
     bool lost;           /* there is no channel, or writing to it failed */
+    bool refused;        /* it failed because memory cannot be sent along it: the peer lives */
     wr_progress settled; /* of what was received: what it caused is written, so that the peer gets
                           * it even if we die now */
     bool written;        /* all that was published is in the socket */

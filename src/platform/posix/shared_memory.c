@@ -31,8 +31,10 @@
 
 /* What keeps a reader from being hit by a change of the size. */
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
-/* The writer's map stays writable; no other ever will be. */
-#define ALL_SEALS (SIZE_SEALS | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+/* And by a hole that its writer makes in it: this one forbids it, too. The writer's map stays
+ * writable; no other ever will be. */
+#define READER_SEALS (SIZE_SEALS | F_SEAL_FUTURE_WRITE)
+#define ALL_SEALS (READER_SEALS | F_SEAL_SEAL)
 
 struct wr_shared_memory {
     int fd;
@@ -134,6 +136,12 @@ static weir_err check_file(int fd, size_t limit, size_t *size, wr_error *error)
                             "the size of the peer's shared memory could still change (it has the "
                             "seals %#x, expected at least %#x)",
                             (unsigned)seals, (unsigned)SIZE_SEALS);
+    }
+    if ((seals & F_SEAL_FUTURE_WRITE) == 0) {
+        return wr_error_set(error, WEIR_ERR_PROTOCOL,
+                            "bytes of the peer's shared memory could still go away (it has the "
+                            "seals %#x, expected at least %#x)",
+                            (unsigned)seals, (unsigned)READER_SEALS);
     }
     if (file.st_size <= 0) {
         return wr_error_set(error, WEIR_ERR_PROTOCOL, "the peer's shared memory has no bytes");

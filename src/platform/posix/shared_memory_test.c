@@ -23,6 +23,11 @@
 #include "platform/stream.h"
 #include "shared_memory_os.h"
 
+/* For C libraries that are older than the system. */
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
 #define SIZE 65536u
 #define NO_LIMIT SIZE_MAX
 /* Over what a test has open. */
@@ -274,6 +279,25 @@ static void attached_memory_waits_for_room_in_the_stream(void **state)
     wr_shared_memory_close(memory);
 }
 
+static void memory_that_the_system_does_not_send_is_unsupported(void **state)
+{
+    pair *streams = *state;
+    wr_shared_memory *memory = make();
+    const wr_slice slice = {"x", 1};
+    size_t sent = 0;
+    wr_stream_attach_memory(streams->a, memory);
+    int fd = wr_shared_memory_descriptor(memory);
+    int kept = dup(fd);
+    close(fd); /* so that the system refuses it */
+    assert_int_equal(wr_stream_write(streams->a, &slice, 1, &sent), WEIR_ERR_UNSUPPORTED);
+    assert_int_equal(dup2(kept, fd), fd);
+    close(kept);
+    wr_stream_attach_memory(streams->a, NULL);
+    write_text(streams->a, "y");
+    read_text(streams->b, "y");
+    wr_shared_memory_close(memory);
+}
+
 static void a_stream_that_does_not_accept_drops_it(void **state)
 {
     pair *streams = *state;
@@ -306,11 +330,34 @@ static void memory_that_could_shrink_is_refused(void **state)
     assert_refused(streams, NO_LIMIT, WEIR_ERR_PROTOCOL, "could still change");
 }
 
+static void nobody_can_make_a_hole_in_it(void **state)
+{
+    (void)state;
+    wr_shared_memory *memory = make();
+    assert_int_equal(wr_shared_memory_secure(memory, SIZE), WEIR_OK);
+    int fd = wr_shared_memory_descriptor(memory);
+    assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE), -1);
+    assert_int_equal(errno, EPERM);
+    assert_int_equal(madvise(wr_shared_memory_bytes(memory), SIZE, MADV_REMOVE), -1);
+    assert_int_equal(errno, EPERM);
+    wr_shared_memory_close(memory);
+}
+
+static void memory_in_which_holes_could_be_made_is_refused(void **state)
+{
+    pair *streams = *state;
+    int fd = memfd_create("weir-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK), 0);
+    send_file(streams, fd);
+    assert_refused(streams, NO_LIMIT, WEIR_ERR_PROTOCOL, "could still go away");
+}
+
 static void memory_of_no_bytes_is_refused(void **state)
 {
     pair *streams = *state;
     int fd = memfd_create("weir-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE), 0);
     send_file(streams, fd);
     assert_refused(streams, NO_LIMIT, WEIR_ERR_PROTOCOL, "no bytes");
 }
@@ -404,9 +451,12 @@ int main(void)
         IN_PAIR(the_reader_cannot_make_it_writable),
         IN_PAIR(memory_comes_no_later_than_its_first_byte),
         IN_PAIR(attached_memory_waits_for_room_in_the_stream),
+        IN_PAIR(memory_that_the_system_does_not_send_is_unsupported),
         IN_PAIR(a_stream_that_does_not_accept_drops_it),
         IN_PAIR(memory_over_the_limit_is_refused),
         IN_PAIR(memory_that_could_shrink_is_refused),
+        cmocka_unit_test(nobody_can_make_a_hole_in_it),
+        IN_PAIR(memory_in_which_holes_could_be_made_is_refused),
         IN_PAIR(memory_of_no_bytes_is_refused),
         IN_PAIR(what_is_no_memory_is_refused),
         IN_PAIR(memory_of_huge_pages_is_refused),

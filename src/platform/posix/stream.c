@@ -160,6 +160,15 @@ weir_err wr_stream_read2(wr_stream *stream, void *first, size_t first_size, void
     return WEIR_OK;
 }
 
+/* A descriptor may be what the system does not let through: too many are under way, or a policy
+ * forbids it. The bytes alone would have gone. */
+static weir_err write_error(const wr_stream *stream, int number)
+{
+    weir_err err = transfer_error(number);
+    bool of_bytes = err == WEIR_ERR_WOULD_BLOCK || err == WEIR_ERR_CLOSED;
+    return stream->attached == NULL || of_bytes ? err : WEIR_ERR_UNSUPPORTED;
+}
+
 weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count, size_t *sent)
 {
     struct iovec parts[WR_SLICES_MAX];
@@ -173,7 +182,7 @@ weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count
         result = wr_descriptor_write(stream->fd, parts, used, stream->attached);
     } while (result < 0 && errno == EINTR);
     if (result < 0) {
-        return transfer_error(errno);
+        return write_error(stream, errno);
     }
     if (result == 0) {
         return WEIR_ERR_INVALID; /* the slices held nothing to send */
