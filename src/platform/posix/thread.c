@@ -21,7 +21,7 @@
 
 #define NS_PER_S (1000u * WR_NS_PER_MS)
 #define NAME_SIZE 16u
-#define NICE_ASIDE 10
+#define NICER_ASIDE 10
 
 typedef struct thread_start {
     void (*run)(void *arg);
@@ -170,7 +170,7 @@ void wr_thread_detach(wr_thread *thread)
 void wr_thread_stand_back(void)
 {
     /* Linux: of this thread alone. Not SCHED_IDLE: who waits for its end would wait too long. */
-    (void)setpriority(PRIO_PROCESS, 0, NICE_ASIDE);
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER_ASIDE);
 }
 
 unsigned wr_thread_cores(void)
