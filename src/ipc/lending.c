@@ -19,6 +19,8 @@
 #define LENDINGS_PER_LOOK 16u
 /* A look ends after so many in a row that are not returned. */
 #define MISSES_MAX 4u
+/* The most looks in a row that stay short after looks at all marks that were in vain. */
+#define SHORT_LOOKS_MAX 64u
 /* The most that are released by one look at all. */
 #define RELEASED_MAX 64u
 
@@ -44,7 +46,9 @@ struct wr_lending {
     uint16_t free;   /* the one used last comes first: its mark may be in the cache */
     uint16_t unused; /* this one and those after it were never in use */
     unsigned since_look;
-    slot *slots; /* WR_LENDING_SLOTS; NULL: nothing was lent yet */
+    unsigned short_looks;     /* before the next one at all marks */
+    unsigned short_looks_now; /* so many follow if that is in vain */
+    slot *slots;              /* WR_LENDING_SLOTS; NULL: nothing was lent yet */
 };
 
 weir_err wr_lending_create(wr_lending **out)
@@ -168,13 +172,39 @@ static void release(weir_message **msgs, size_t count)
     }
 }
 
+/* How far a look for room goes. All marks at once are many: who finds nothing there waits for
+ * longer and longer before it looks at all of them again, as long as the borrower keeps them. */
+static size_t choose_misses(wr_lending *lending)
+{
+    if (lending->short_looks == 0) {
+        return WR_LENDING_SLOTS;
+    }
+    lending->short_looks--;
+    return MISSES_MAX;
+}
+
+static void note_found(wr_lending *lending, size_t count, size_t misses_max)
+{
+    if (count > 0) {
+        lending->short_looks = 0;
+        lending->short_looks_now = 0;
+        return;
+    }
+    if (misses_max == WR_LENDING_SLOTS) {
+        unsigned now = lending->short_looks_now;
+        lending->short_looks = now;
+        lending->short_looks_now = now == 0 ? 1 : now < SHORT_LOOKS_MAX ? 2 * now : now;
+    }
+}
+
 size_t wr_lending_collect(wr_lending *lending)
 {
     weir_message *returned[RELEASED_MAX];
     wr_mutex_lock(&lending->lock);
-    size_t count = look(lending, &lending->fresh, WR_LENDING_SLOTS, returned, RELEASED_MAX);
-    count +=
-        look(lending, &lending->kept, WR_LENDING_SLOTS, returned + count, RELEASED_MAX - count);
+    size_t misses_max = choose_misses(lending);
+    size_t count = look(lending, &lending->fresh, misses_max, returned, RELEASED_MAX);
+    count += look(lending, &lending->kept, misses_max, returned + count, RELEASED_MAX - count);
+    note_found(lending, count, misses_max);
     lending->since_look = 0;
     wr_mutex_unlock(&lending->lock);
     release(returned, count);

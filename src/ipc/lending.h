@@ -47,7 +47,8 @@ void wr_lending_cancel(wr_lending *lending, const wr_lent *lent);
 /* What is lent there, with a reference for the caller; NULL: nothing is. */
 weir_message *wr_lending_find(wr_lending *lending, const wr_lent *lent);
 /* Look at all marks, and release what is returned; up to a limit, as what is needed is room for
- * one more. Returns how much. */
+ * one more. After looks in vain some of the next, up to 64, see only the oldest. Returns how much.
+ */
 size_t wr_lending_collect(wr_lending *lending);
 
 #endif

@@ -251,6 +251,32 @@ static void lends_and_returns_in_any_order(void **state)
     weir_message_unref(msg);
 }
 
+/* In vain, again and again: the looks get short, but what is returned is found in the end. */
+static void who_keeps_everything_is_asked_less_often(void **state)
+{
+    enum { KEPT = 100, VAIN = 1000, SHORT = 64 };
+    (void)state;
+    wr_lending *lending = make_lending();
+    weir_message *msg = make();
+    wr_lent lent[KEPT];
+    for (size_t i = 0; i < KEPT; i++) {
+        lent[i] = lend(lending, msg);
+    }
+    for (size_t i = 0; i < VAIN; i++) {
+        assert_int_equal(0, wr_lending_collect(lending));
+    }
+    give_back(&lent[KEPT - 1]);
+    size_t looks = 1;
+    while (wr_lending_collect(lending) == 0) {
+        looks++;
+    }
+    assert_in_range(looks, 2, SHORT + 1);
+    give_back(&lent[KEPT - 2]); /* whoever returns something is asked in full again */
+    assert_int_equal(1, wr_lending_collect(lending));
+    wr_lending_destroy(lending);
+    weir_message_unref(msg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +289,7 @@ int main(void)
         cmocka_unit_test(with_all_slots_taken_nothing_is_lent_until_one_is_returned),
         cmocka_unit_test(what_is_kept_is_in_nobodys_way),
         cmocka_unit_test(lends_and_returns_in_any_order),
+        cmocka_unit_test(who_keeps_everything_is_asked_less_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,7 +333,10 @@ bool wr_sharing_lend(wr_sharing *sharing, weir_message *msg, wr_shared_frame *ou
     if (own == NULL) {
         return false;
     }
-    if (origin != NULL && wr_shared_pool_offset(own, origin->image, origin->size, &offset)) {
+    /* What came back keeps a slot on either side: one that circulates would take a further two with
+     * each lap, so its next lap begins with a copy. */
+    if (origin != NULL && origin->release != release_came_back &&
+        wr_shared_pool_offset(own, origin->image, origin->size, &offset)) {
         return lend_own(sharing, msg, offset, out);
     }
     return lend_copy(sharing, own, msg, out);

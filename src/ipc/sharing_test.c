@@ -436,6 +436,26 @@ static void who_leaves_loses_nothing_that_it_gave_back(void **state)
     weir_message_unref(msg);
 }
 
+static void message_that_circulates_takes_few_slots(void **state)
+{
+    enum { LAPS = 2 * WR_SHARED_POOL_MARKS };
+    ends *e = *state;
+    weir_message *msg = make(LARGE, 1);
+    weir_message *at_a = weir_message_ref(msg);
+    for (size_t i = 0; i < LAPS; i++) {
+        send(e->a, at_a);
+        weir_message_unref(at_a);
+        weir_message *at_b = move(e->a, e->b);
+        assert_true(wr_sharing_is_borrowed(at_b));
+        send(e->b, at_b);
+        weir_message_unref(at_b);
+        at_a = move(e->b, e->a);
+    }
+    assert_same(msg, at_a);
+    weir_message_unref(at_a);
+    weir_message_unref(msg);
+}
+
 #define WITH_ENDS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -456,6 +476,7 @@ int main(void)
         WITH_ENDS(what_is_not_sent_is_not_lent),
         WITH_ENDS(each_side_sees_how_far_the_other_is),
         WITH_ENDS(who_leaves_loses_nothing_that_it_gave_back),
+        WITH_ENDS(message_that_circulates_takes_few_slots),
         WITH_ENDS(window_looks_how_far_the_peer_is),
     };
     if (!wr_shared_memory_supported()) {

@@ -15,7 +15,7 @@
 
 typedef struct wr_shared_memory wr_shared_memory;
 
-/* Can this system make such memory? Any thread. */
+/* Can this system make such memory? False also where a try fails just now. Any thread. */
 WR_SHARED bool wr_shared_memory_supported(void);
 /* `size` bytes, all 0, that only this process can write. They cost nothing until they are secured.
  * Errors: INVALID (size 0), UNSUPPORTED (an old system, or a sandbox), MEMORY, IO; `error`, which

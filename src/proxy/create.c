@@ -169,6 +169,7 @@ static void agree_received(wr_proxy *proxy, const wr_extension *extension)
     bool same = memcmp(&proxy->instance, &extension->instance, sizeof(wr_id)) == 0;
     if (!same) {
         proxy->instance = extension->instance;
+        proxy->sharing_failed = false; /* on the next connection: what is new may manage */
         proxy->received = extension->position.first;
     } else if (extension->position.first > proxy->received) {
         uint64_t lost = extension->position.first - proxy->received;

@@ -167,6 +167,7 @@ void wr_proxy_launch(wr_proxy *proxy)
 void wr_proxy_launch_again(wr_proxy *proxy)
 {
     atomic_fetch_add(&proxy->restarts, 1);
+    proxy->sharing_failed = false; /* what is new may manage */
     wr_proxy_launch(proxy);
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 #include "os_error.h"
-#include "platform/thread.h"
 #include "shared_memory_os.h"
 
 /* For C libraries that are older than the system: of Linux 5.1 and 6.3. */
@@ -101,22 +101,32 @@ weir_err wr_shared_memory_create(size_t size, wr_shared_memory **out, wr_error *
     return WEIR_OK;
 }
 
-static bool supported;
-static wr_once supported_known = WR_ONCE_INIT;
+typedef enum support { SUPPORT_UNKNOWN, SUPPORT_NONE, SUPPORT_THERE } support;
 
-static void try_once(void)
+/* A try that fails for want of descriptors or memory says nothing of the next. */
+static support try_support(void)
 {
     wr_shared_memory *memory = NULL;
-    supported = wr_shared_memory_create(1, &memory, NULL) == WEIR_OK;
-    if (supported) {
+    switch (wr_shared_memory_create(1, &memory, NULL)) {
+    case WEIR_OK:
         wr_shared_memory_close(memory);
+        return SUPPORT_THERE;
+    case WEIR_ERR_UNSUPPORTED:
+        return SUPPORT_NONE;
+    default:
+        return SUPPORT_UNKNOWN;
     }
 }
 
 bool wr_shared_memory_supported(void)
 {
-    wr_once_run(&supported_known, try_once);
-    return supported;
+    static _Atomic support known = SUPPORT_UNKNOWN;
+    support now = atomic_load_explicit(&known, memory_order_relaxed);
+    if (now == SUPPORT_UNKNOWN) {
+        now = try_support();
+        atomic_store_explicit(&known, now, memory_order_relaxed);
+    }
+    return now == SUPPORT_THERE;
 }
 
 /* Memory of an ordinary kind, whose size is settled: else reading it might raise a signal. Huge

@@ -148,6 +148,20 @@ static void send_file(pair *streams, int fd)
     read_text(streams->b, "x");
 }
 
+/* The first test: what is known is not tried again. */
+static void want_of_descriptors_is_not_remembered(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool without = wr_shared_memory_supported();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_false(without);
+    assert_true(wr_shared_memory_supported());
+}
+
 static void system_has_it(void **state)
 {
     (void)state;
@@ -442,6 +456,7 @@ static void without_a_free_descriptor_it_is_lost_and_the_bytes_are_not(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(want_of_descriptors_is_not_remembered),
         cmocka_unit_test(system_has_it),
         cmocka_unit_test(fresh_memory_is_zero_and_can_be_written),
         cmocka_unit_test(sizes_that_cannot_be_are_refused),
