@@ -14,6 +14,7 @@
 #include "platform/clock.h"
 
 static WR_THREAD_LOCAL_SMALL bool inside_callback;
+static WR_THREAD_LOCAL_SMALL const wr_node *place_user; /* for whom this thread's place was chosen */
 static WR_THREAD_LOCAL_SMALL char own_mark; /* its address tells this thread from the others */
 
 /* reader_enter's counter of the node's owner; the others have 0 and 1. */
@@ -265,14 +266,23 @@ static weir_err put_to_all(const wr_fanout *out, weir_message *msg, bool owner)
 }
 
 /* Where this thread should build its next bulk message: where this one goes. */
-static void choose_place(const wr_fanout *out)
+static void choose_place(const wr_node *source, const wr_fanout *out)
 {
+    place_user = source;
     const wr_node *sink = out->count == 1 ? out->links[0]->sink : NULL;
     if (sink == NULL || sink->consumer == NULL || sink->consumer->place == NULL) {
         wr_message_place_set(NULL);
         return;
     }
     sink->consumer->place(sink->self);
+}
+
+void wr_node_leave_place(const wr_node *next)
+{
+    if (place_user != NULL && place_user != next) {
+        place_user = NULL;
+        wr_message_place_set(NULL);
+    }
 }
 
 weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
@@ -285,7 +295,7 @@ weir_err wr_node_publish(wr_node *node, weir_message *msg, wr_publish_mode mode)
     const wr_fanout *out = atomic_load(&node->out);
     if (out != NULL) {
         if (wr_message_is_bulk(msg)) {
-            choose_place(out);
+            choose_place(node, out);
         }
         err = put_to_all(out, msg, slot == OWNER_SLOT);
     }

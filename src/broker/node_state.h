@@ -19,6 +19,10 @@ enum {
 /* Something that a waiting thread may wait for has changed. */
 void wr_node_signal(wr_node *node);
 
+/* This thread is about to call `next`'s module, which must not build its messages where those of
+ * another one go. */
+void wr_node_leave_place(const wr_node *next);
+
 /* Run it on this thread if it is idle or gathering. False: it is not, and still has to be woken. */
 bool wr_node_run_here(wr_node *node);
 
