@@ -14,7 +14,8 @@
 #include "platform/clock.h"
 
 static WR_THREAD_LOCAL_SMALL bool inside_callback;
-static WR_THREAD_LOCAL_SMALL const wr_node *place_user; /* for whom this thread's place was chosen */
+static WR_THREAD_LOCAL_SMALL const wr_node
+    *place_user;                            /* for whom this thread's place was chosen */
 static WR_THREAD_LOCAL_SMALL char own_mark; /* its address tells this thread from the others */
 
 /* reader_enter's counter of the node's owner; the others have 0 and 1. */

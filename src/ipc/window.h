@@ -10,9 +10,10 @@
  *
  * On a connection without acknowledgement a message is released as soon as it is sent.
  *
- * Of a small message that was sent the window keeps a copy of the image, and so the message goes
+ * Of a small message the window keeps a copy, as the frame that is sent, and so the message goes
  * back at once, while it and its memory are in the cache of the thread that made it; of a large one
- * it keeps a reference, as of all that wait.
+ * it keeps a reference, as of all that wait, of those for a peer that does not acknowledge, and of
+ * a small one that finds no room.
  * One thread at a time.
  */
 #ifndef WR_IPC_WINDOW_H
@@ -38,7 +39,7 @@
 /* The most bytes of released messages that are remembered: they are no longer in use, and the cache
  * is for those that are. */
 #define WR_WINDOW_KEPT_BYTES (256u * 1024u)
-/* Images up to this size are copied. */
+/* Images up to this size are copied, see above. */
 #define WR_WINDOW_COPY_MAX 1024u
 
 /* The size is asked once and kept here: the message itself is then only touched to be sent. */
@@ -67,7 +68,7 @@ typedef struct wr_window {
     bool keep;              /* this connection acknowledges */
     bool shared;            /* its channel has shared memory */
     bool waits;             /* the peer can see that it is full */
-    wr_byte_ring copies;    /* of small images that were sent */
+    wr_byte_ring copies;    /* frames of small messages that were sent */
 } wr_window;
 
 /* Are so many messages of so many bytes a whole window, or (`part` 4) a quarter of one? */
