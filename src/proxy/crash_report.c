@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "message/message.h"
 #include "platform/folder.h"
 #include "platform/thread.h"
 #include "proxy/crash_folder.h"
@@ -223,11 +224,14 @@ static weir_err write_json(const char *folder, const char *name, json_t *json, w
 
 static bool write_frame(FILE *file, const weir_message *msg)
 {
-    size_t size = 0;
-    const void *image = weir_message_image(msg, &size);
+    size_t head_size = 0;
+    size_t content_size = 0;
+    const void *head = wr_message_head(msg, &head_size); /* of the image, it could be spoiled */
+    const void *content = weir_message_content(msg, &content_size);
     unsigned char header[FRAME_HEADER_SIZE] = {1};
-    wr_put_u64(header + 1, size);
-    return fwrite(header, sizeof(header), 1, file) == 1 && fwrite(image, size, 1, file) == 1;
+    wr_put_u64(header + 1, head_size + content_size);
+    return fwrite(header, sizeof(header), 1, file) == 1 && fwrite(head, head_size, 1, file) == 1 &&
+           fwrite(content, 1, content_size, file) == content_size;
 }
 
 static weir_err write_messages(const char *folder, const wr_crash_report *report, wr_error *error)
