@@ -426,7 +426,6 @@ static void let_it_return(void)
     assert_true(pipe >= 0);
     (void)close(pipe);
     (void)remove("pipe");
-    weir_log_set_sink(NULL, NULL);
 }
 
 static void module_that_stays_holds_up_nothing_that_goes_to_a_remote_one(void **state)
@@ -440,6 +439,7 @@ static void module_that_stays_holds_up_nothing_that_goes_to_a_remote_one(void **
     wait_for_flow(gateway, "other", "pass");
     let_it_return();
     weir_gateway_destroy(gateway);
+    weir_log_set_sink(NULL, NULL); /* nobody logs any more */
 }
 
 static void mistakes_in_a_file_are_reported_to_the_program(void **state)
