@@ -3,7 +3,7 @@
  * A crash report that is written on a thread of its own, so that the loop does not wait for the
  * disk. The job holds copies of all that the report borrows.
  *
- * The thread has what processor time others leave: nobody waits for a report, and the messages of
+ * The thread has a low priority: nobody waits for a report, and the messages of
  * all other modules go on meanwhile. So it must hold nothing that they wait for: its log lines are
  * the loop's to write. Its end is told to the loop by `written`, which keeps the loop alive until
  * then.
