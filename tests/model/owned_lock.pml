@@ -1,66 +1,105 @@
 /* SPDX-License-Identifier: MIT
  *
- * Model of the lock with an owner (src/proxy/owned_lock.c): the owner, and two others, of whom the
- * first disowns it while it has the lock.
+ * Model of the lock with an owner (src/proxy/owned_lock.c): the owner, and two others, each of whom
+ * may disown it while it has the lock. An owner that lost the lock may become the owner again when
+ * it has it by the mutex.
  *
- * The owner's stores wait in its store buffer (turn_written is ahead of turn; odd: inside) until
- * the processor drains it, the owner does an atomic operation, or somebody has every thread pass a
- * fence.
+ * The owner's stores wait in its store buffer until the processor drains it, the owner does an
+ * atomic operation, or somebody has every thread pass a fence: turn_written is ahead of turn (odd:
+ * inside), and `owning` is its store to `owned`, which comes to an empty buffer and leaves it first.
  *
  * Verified: one at a time has the lock, and nobody waits for ever.
  *
  * Mutations, each of which must be found:
  *   NO_FENCE    the others have no fence in the owner's thread
  *   EARLY_FENCE they have it before they say that they want the lock
+ *   FENCE_ONCE  they have it until the first owner was disowned, and not when it came back
+ *   EARLY_OWNER they look for an owner before they say that they want the lock
+ *   OWN_LATE    the owner comes back only after it gave the mutex
  *   NO_LOOK     the owner does not look once more whether it still is the owner
  *   NO_BACK_OFF the owner goes in where others want the lock
  *   NO_SIGNAL   the owner that leaves does not wake who waits
  */
 #define ROUNDS 3
+#define OTHERS 2
 
-bool owned = true;
+bool owned = true; /* as others see it */
+bool owning;       /* the owner has stored true, and the others do not see it yet */
+bool disowned;     /* there was an owner that lost it */
 byte turn;         /* as others see it */
 byte turn_written; /* as the owner does */
 byte wanted;
 bool locked;       /* the mutex */
-byte sleeping;     /* threads in wr_cond_wait */
+bool sleeping[OTHERS]; /* in wr_cond_wait */
 byte inside;       /* threads that have the lock */
 
 inline lock() { atomic { !locked -> locked = true } }
 inline unlock() { locked = false }
-inline drain() { atomic { turn = turn_written } }
 inline critical() { inside++; assert(inside == 1); inside-- }
+
+inline drain() {
+    atomic {
+        owned = owned || owning;
+        owning = false;
+        turn = turn_written
+    }
+}
 
 proctype store_buffer() {
 end:
     do
-    :: atomic { turn != turn_written -> turn++ }
+    :: atomic { owning -> owning = false; owned = true }
+    :: atomic { !owning && turn != turn_written -> turn++ }
     od
+}
+
+inline wake_all() {
+    atomic { sleeping[0] = false; sleeping[1] = false }
 }
 
 inline leave() {
     turn_written++;
 #ifndef NO_SIGNAL
     if
-    :: wanted > 0 -> atomic { !locked -> drain(); locked = true }; sleeping = 0; unlock()
+    :: wanted > 0 -> atomic { !locked -> drain(); locked = true }; wake_all(); unlock()
     :: else
     fi
 #endif
 }
 
+/* note_often: it is not the owner, and may have come often enough. */
+inline come_back() {
+    if
+    :: !owned && !owning -> owning = true
+    :: true
+    fi
+}
+
+inline take_by_mutex() {
+    atomic { drain(); wanted++ };
+    atomic { !locked -> drain(); locked = true };
+    critical();
+#ifdef OWN_LATE
+    unlock();
+    atomic { drain(); wanted-- };
+    come_back()
+#else
+    come_back();
+    atomic { drain(); unlock() };
+    atomic { drain(); wanted-- }
+#endif
+}
+
 proctype owner() {
     byte round = 0;
-    bool mine;
     bool entered;
     do
     :: round == ROUNDS -> break
     :: else ->
-        mine = owned;
-        entered = false;
+        entered = owned || owning;
         if
-        :: mine ->
+        :: entered ->
             turn_written++;
-            entered = true;
 #ifndef NO_BACK_OFF
             if
             :: wanted > 0 -> entered = false
@@ -69,7 +108,7 @@ proctype owner() {
 #endif
 #ifndef NO_LOOK
             if
-            :: !owned -> entered = false
+            :: !owned && !owning -> entered = false
             :: else
             fi;
 #endif
@@ -82,40 +121,50 @@ proctype owner() {
         fi;
         if
         :: entered
-        :: else ->
-            atomic { drain(); wanted++ };
-            atomic { !locked -> drain(); locked = true };
-            critical();
-            unlock();
-            atomic { drain(); wanted-- }
+        :: else -> take_by_mutex()
         fi;
         round++
     od
 }
 
-proctype other(bool disowns) {
+inline fence() {
+#ifdef FENCE_ONCE
+    if
+    :: !disowned -> drain()
+    :: else
+    fi;
+#elif !defined(NO_FENCE) && !defined(EARLY_FENCE)
+    drain();
+#endif
+    skip
+}
+
+proctype other(byte id) {
     bool was_owned;
 #ifdef EARLY_FENCE
     drain();
 #endif
+#ifdef EARLY_OWNER
+    was_owned = owned;
+#endif
     wanted++;
     lock();
+#ifndef EARLY_OWNER
     was_owned = owned;
+#endif
     if
     :: was_owned ->
-#if !defined(NO_FENCE) && !defined(EARLY_FENCE)
-        drain();
-#endif
+        fence();
         do
         :: turn % 2 == 0 -> break
         :: else ->
-            atomic { sleeping = sleeping | (1 << disowns); locked = false } /* wr_cond_wait */
-            (sleeping & (1 << disowns)) == 0;
+            atomic { sleeping[id] = true; locked = false } /* wr_cond_wait */
+            !sleeping[id];
             lock()
         od;
         if
-        :: disowns -> owned = false
-        :: else
+        :: owned = false; disowned = true /* weigh_owner */
+        :: true
         fi
     :: else
     fi;
@@ -127,8 +176,8 @@ proctype other(bool disowns) {
 init {
     atomic {
         run owner();
-        run other(true);
-        run other(false);
+        run other(0);
+        run other(1);
         run store_buffer()
     }
 }
