@@ -41,8 +41,10 @@ void wr_broker_remove(wr_broker *broker, wr_node *node);
 void wr_broker_purge(wr_broker *broker);
 
 /* The nodes in the order in which to stop them: sources before what they feed; of a cycle, the
- * first one first. `nodes` is reordered. Errors: MEMORY (the order is left as it is). */
-WEIR_MUST_CHECK weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count);
+ * first one first. `nodes` is reordered; nodes of the same wave, whose number is in `waves`, do not
+ * feed each other. Errors: MEMORY (the order is left as it is). */
+WEIR_MUST_CHECK weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count,
+                                         size_t *waves);
 
 typedef struct wr_broker_totals {
     size_t links;             /* that there are now */

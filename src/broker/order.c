@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stopping order (contract in order.h): again and again the first node that no waiting node feeds.
- * Where there is none, a cycle is cut at the first node of those that only their own cycle feeds.
+ * Stopping order (contract in order.h): again and again all nodes that no waiting node feeds. Where
+ * there is none, a cycle is cut at the first node of those that only their own cycle feeds.
  */
 #include "broker/order.h"
 
@@ -79,18 +79,28 @@ static bool only_cycle_feeds(graph *g, size_t place)
     return memchr(g->marks, REACHES, g->count) == NULL;
 }
 
-static size_t next_place(graph *g)
+static size_t cut_cycle(graph *g)
 {
-    for (size_t i = 0; i < g->count; i++) {
-        if (g->waiting[i] && g->sources[i] == 0) {
-            return i;
-        }
-    }
     size_t i = 0;
     while (!g->waiting[i] || !only_cycle_feeds(g, i)) {
         i++;
     }
     return i;
+}
+
+/* Append the next wave to `ordered`, which has `done` nodes. Returns how many it has then. */
+static size_t order_wave(graph *g, size_t done)
+{
+    size_t end = done;
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->waiting[i] && g->sources[i] == 0) {
+            g->ordered[end++] = g->nodes[i];
+        }
+    }
+    if (end == done) {
+        g->ordered[end++] = g->nodes[cut_cycle(g)];
+    }
+    return end;
 }
 
 /* Its sinks wait for one source less. */
@@ -105,18 +115,22 @@ static void remove_node(graph *g, size_t place)
     g->waiting[place] = false;
 }
 
-static void order(graph *g)
+static void order(graph *g, size_t *waves)
 {
+    size_t done = 0;
     count_sources(g);
-    for (size_t done = 0; done < g->count; done++) {
-        size_t place = next_place(g);
-        g->ordered[done] = g->nodes[place];
-        remove_node(g, place);
+    for (size_t wave = 0; done < g->count; wave++) {
+        size_t end = order_wave(g, done);
+        for (; done < end; done++) {
+            waves[done] = wave;
+            remove_node(g, g->ordered[done]->order);
+        }
     }
     memcpy(g->nodes, g->ordered, g->count * sizeof(wr_node *));
 }
 
-weir_err wr_order_nodes(wr_link *const *links, size_t link_count, wr_node **nodes, size_t count)
+weir_err wr_order_nodes(wr_link *const *links, size_t link_count, wr_node **nodes, size_t count,
+                        size_t *waves)
 {
     graph g = {.links = links, .link_count = link_count, .nodes = nodes, .count = count};
     g.sources = calloc(count + 1, sizeof(*g.sources));
@@ -125,7 +139,7 @@ weir_err wr_order_nodes(wr_link *const *links, size_t link_count, wr_node **node
     g.ordered = calloc(count + 1, sizeof(wr_node *));
     weir_err err = WEIR_ERR_MEMORY;
     if (g.sources != NULL && g.waiting != NULL && g.marks != NULL && g.ordered != NULL) {
-        order(&g);
+        order(&g, waves);
         err = WEIR_OK;
     }
     free(g.sources);

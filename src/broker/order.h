@@ -8,11 +8,12 @@
 #include "broker/node.h"
 
 /*
- * Reorder `nodes`: sources before what they feed; of a cycle that nothing else feeds, the first one
- * first; else as given. Links from and to other nodes do not count. Under the broker's lock.
- * Errors: MEMORY (the order is left as it is).
+ * Reorder `nodes` in waves: the first are those that nobody feeds, each next one those that only
+ * earlier waves feed; of a cycle that nothing else feeds, the first node is a wave by itself.
+ * Within a wave, as given. `waves`: the number of each one's wave, from 0 on. Links from and to
+ * other nodes do not count. Under the broker's lock. Errors: MEMORY (the order is left as it is).
  */
 WEIR_MUST_CHECK weir_err wr_order_nodes(wr_link *const *links, size_t link_count, wr_node **nodes,
-                                        size_t count);
+                                        size_t count, size_t *waves);
 
 #endif

@@ -190,50 +190,6 @@ weir_err weir_gateway_start(weir_gateway *gateway)
     return err;
 }
 
-/* The instances in stopping order; the caller frees the list. NULL: out of memory. */
-static wr_instance **stopping_order(weir_gateway *gateway)
-{
-    wr_node **nodes = calloc(gateway->count + 1, sizeof(wr_node *));
-    wr_instance **order = calloc(gateway->count + 1, sizeof(wr_instance *));
-    for (size_t i = 0; nodes != NULL && i < gateway->count; i++) {
-        nodes[i] = gateway->instances[i]->node;
-    }
-    if (nodes == NULL || order == NULL ||
-        wr_broker_order(gateway->broker, nodes, gateway->count) != WEIR_OK) {
-        free(nodes);
-        free(order);
-        return NULL;
-    }
-    for (size_t i = 0; i < gateway->count; i++) {
-        order[i] = wr_gateway_find(gateway, nodes[i]->name);
-    }
-    free(nodes);
-    return order;
-}
-
-/* Under the lock. */
-static weir_err stop_all(weir_gateway *gateway)
-{
-    weir_err result = WEIR_OK;
-    uint64_t deadline_ns = wr_gateway_stop_deadline(gateway);
-    wr_instance **order = stopping_order(gateway);
-    for (size_t i = 0; i < gateway->count; i++) {
-        wr_instance *instance = order != NULL ? order[i] : gateway->instances[i];
-        if (wr_instance_stop(instance, gateway->broker, deadline_ns) != WEIR_OK) {
-            gateway->stuck = true;
-            result = WEIR_ERR_TIMEOUT;
-        }
-    }
-    free(order);
-    for (size_t i = 0; i < gateway->count; i++) {
-        wr_instance_join(gateway->instances[i]); /* they had their grace periods side by side */
-    }
-    if (!gateway->stuck) {
-        wr_broker_purge(gateway->broker);
-    }
-    return result;
-}
-
 weir_err weir_gateway_stop(weir_gateway *gateway)
 {
     weir_err err = WEIR_OK;
@@ -242,7 +198,7 @@ weir_err weir_gateway_stop(weir_gateway *gateway)
         wr_mutex_lock(&gateway->list);
         gateway->stopped = true;
         wr_mutex_unlock(&gateway->list);
-        err = stop_all(gateway);
+        err = wr_gateway_stop_all(gateway);
     }
     wr_mutex_unlock(&gateway->lock);
     return err;

@@ -68,5 +68,8 @@ WEIR_MUST_CHECK weir_err wr_gateway_start_instance(weir_gateway *gateway, wr_ins
 WEIR_MUST_CHECK weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config);
 /* Now and the grace period, as a time of wr_clock_ns. */
 uint64_t wr_gateway_stop_deadline(const weir_gateway *gateway);
+/* Stop all modules, and wait for the ends of their processes. Errors: TIMEOUT (a native one does
+ * not return from receive; the gateway is `stuck`). */
+WEIR_MUST_CHECK weir_err wr_gateway_stop_all(weir_gateway *gateway);
 
 #endif

@@ -152,20 +152,22 @@ static void destroy_native(wr_instance *instance)
     wr_node_leave_callback(outer);
 }
 
-/* A module under load may be at work until the deadline, and at that moment, too. It is not stuck
- * before it had the time to return from what it has in hand. */
-static uint64_t return_deadline(uint64_t deadline_ns)
+uint64_t wr_instance_return_deadline(uint64_t deadline_ns)
 {
     uint64_t least_ns = wr_clock_ns() + RETURN_MIN_MS * WR_NS_PER_MS;
     return deadline_ns > least_ns ? deadline_ns : least_ns;
 }
 
-weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
+void wr_instance_drain(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
+{
+    (void)wr_broker_drain(broker, instance->node, deadline_ns); /* the end counts what is left */
+}
+
+weir_err wr_instance_end(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
 {
     const char *name = instance->config->name;
     uint64_t dropped = 0;
-    (void)wr_broker_drain(broker, instance->node, deadline_ns); /* what is left is counted below */
-    weir_err err = wr_broker_close(broker, instance->node, return_deadline(deadline_ns), &dropped);
+    weir_err err = wr_broker_close(broker, instance->node, deadline_ns, &dropped);
     if (err != WEIR_OK) {
         wr_log(name, WEIR_LOG_ERROR,
                "does not return from receive within the grace period; it is left as it is");
@@ -181,6 +183,23 @@ weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t dea
         destroy_native(instance);
     }
     return WEIR_OK;
+}
+
+void wr_instance_wait_let_go(wr_instance *instance)
+{
+    if (instance->proxy != NULL) {
+        wr_proxy_wait_let_go(instance->proxy);
+    }
+}
+
+weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
+{
+    bool remote = instance->proxy != NULL;
+    wr_instance_drain(instance, broker, deadline_ns);
+    weir_err err = wr_instance_end(instance, broker,
+                                   remote ? deadline_ns : wr_instance_return_deadline(deadline_ns));
+    wr_instance_wait_let_go(instance);
+    return err;
 }
 
 void wr_instance_join(wr_instance *instance)

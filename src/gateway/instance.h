@@ -68,12 +68,28 @@ WEIR_MUST_CHECK weir_err wr_instance_create(const wr_module_config *config,
                                             wr_error *error);
 WEIR_MUST_CHECK weir_err wr_instance_start(wr_instance *instance, wr_error *error);
 /*
- * Let the module work off what is queued for it, until the deadline (wr_clock_ns); then destroy it.
- * After this nothing comes from it any more; a process of its own may still be ending. Errors:
- * TIMEOUT (native: it does not return from receive; nothing of it may be freed).
+ * Stopping, in three steps; who stops several takes each step with all of them, so that they stop
+ * side by side.
  */
+/* Let the module work off what is queued for it, until the deadline (wr_clock_ns). */
+void wr_instance_drain(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns);
+/*
+ * Let it run no more, and destroy it: a native one before this returns, however long that takes; of
+ * a remote one this begins, and it has until the deadline. What is still queued is dropped and
+ * counted. Errors: TIMEOUT (native: it has not returned from receive at the deadline; nothing of it
+ * may be freed).
+ */
+WEIR_MUST_CHECK weir_err wr_instance_end(wr_instance *instance, wr_broker *broker,
+                                         uint64_t deadline_ns);
+/* Wait until nothing comes from it any more; a process of its own may still be ending. */
+void wr_instance_wait_let_go(wr_instance *instance);
+
+/* The same for a single one. Errors: TIMEOUT, as above. */
 WEIR_MUST_CHECK weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker,
                                           uint64_t deadline_ns);
+/* A module under load may be at work until the deadline, and at that moment, too. It is not stuck
+ * before it had the time to return from what it has in hand: until then. */
+uint64_t wr_instance_return_deadline(uint64_t deadline_ns);
 /* Wait for the end of a stopped module's process. */
 void wr_instance_join(wr_instance *instance);
 /* Free a joined instance; after this its node lives on as long as links do. NULL is allowed. */

@@ -200,11 +200,20 @@ void wr_proxy_try_connect(wr_proxy *proxy)
     wr_timer_set(proxy->timer, proxy->options.timeout_ms);
 }
 
+static void log_late(wr_proxy *proxy)
+{
+    if (proxy->control != NULL) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN, "%s in the part of the grace period that it had",
+               proxy->destroy_sent ? "did not end its module" : "did not take its messages");
+    }
+}
+
 /* It does not take its messages in time. It gets destroy all the same, and a moment to read that:
  * nanomsg forgets what it has received when the connection is closed. */
 static void give_up_waiting(wr_proxy *proxy)
 {
     bool destroyed = proxy->destroy_sent || proxy->control == NULL;
+    log_late(proxy);
     if (!destroyed &&
         wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY})) {
         proxy->destroy_sent = true;

@@ -205,7 +205,13 @@ void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns)
     proxy->stop_deadline_ns = deadline_ns;
     proxy->stop_begun = true;
     wr_loop_post(proxy->loop, &proxy->stop_task);
-    wait_for(proxy, &proxy->let_go);
+}
+
+void wr_proxy_wait_let_go(wr_proxy *proxy)
+{
+    if (proxy->stop_begun) {
+        wait_for(proxy, &proxy->let_go);
+    }
 }
 
 void wr_proxy_join(wr_proxy *proxy)

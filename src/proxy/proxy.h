@@ -43,11 +43,12 @@ WEIR_MUST_CHECK weir_err wr_proxy_create(wr_node *node, wr_loop *loop,
                                          const wr_proxy_options *options, wr_proxy **out);
 /* All links exist: start the remote module as soon as it is there. Any thread. */
 void wr_proxy_start(wr_proxy *proxy);
-/* Send what is on its way, destroy the remote module, take what it still publishes until it lets go
- * or the deadline (wr_clock_ns) passes; then nothing more comes from it, and this returns. A
- * launched process begins to end meanwhile. Any thread but the loop's. Call it once, after the node
- * was closed. */
+/* Begin to send what is on its way, destroy the remote module, and take what it still publishes
+ * until it lets go or the deadline (wr_clock_ns) passes. A launched process begins to end
+ * meanwhile. Any thread but the loop's. Call it once, after the node was closed. */
 void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns);
+/* After stop: wait until nothing more comes from the remote module. As join. */
+void wr_proxy_wait_let_go(wr_proxy *proxy);
 /* After stop: wait for the end of a launched process. Any thread but the loop's. */
 void wr_proxy_join(wr_proxy *proxy);
 

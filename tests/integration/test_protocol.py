@@ -54,8 +54,8 @@ class TowardsGateway(harness.WeirTest):
                 with Remote(self, *entries) as peer, peer.messages.accept() as messages:
                     messages.greet()
                     peer.control.expect_control(sp.START)
+                    self.assertEqual(gateway.troubles(), [])
                     gateway.stop()
-                self.assertEqual(gateway.troubles(), [])
 
     def test_none_in_common_is_refused_and_others_run(self):
         gateway = self.start_it()

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stopping a gateway's modules: wave by wave, sources first, those of a wave side by side.
+ *
+ * Each step of a wave has its part of the grace period: as much of what is left as each step after
+ * it. So a module that takes long, or does not end at all, takes nothing from those that it feeds.
+ * What native modules take to return from receive and to be destroyed is nobody's part: it cannot
+ * be cut short, and the end of the grace period is put off by as much.
+ */
+#include <stdlib.h>
+
+#include "gateway/gateway_internal.h"
+#include "platform/clock.h"
+
+typedef struct stopping {
+    weir_gateway *gateway;
+    wr_instance **order; /* NULL: out of memory, and they stop one by one, as they were added */
+    size_t *waves;       /* the number of each one's wave, in this order */
+    uint64_t deadline_ns;
+    size_t parts; /* steps to come */
+} stopping;
+
+/* Some of one wave, in the stopping order. */
+typedef struct wave {
+    size_t begin;
+    size_t end;
+    bool remote; /* one of them is */
+} wave;
+
+static wr_instance *instance_at(const stopping *stop, size_t place)
+{
+    return stop->order != NULL ? stop->order[place] : stop->gateway->instances[place];
+}
+
+static bool is_remote(const stopping *stop, size_t place)
+{
+    return instance_at(stop, place)->proxy != NULL;
+}
+
+static bool same_wave(const stopping *stop, size_t a, size_t b)
+{
+    return stop->order != NULL ? stop->waves[a] == stop->waves[b] : a == b;
+}
+
+/* False: there is none after `last`. */
+static bool next_wave(const stopping *stop, wave *last)
+{
+    wave next = {.begin = last->end, .end = last->end};
+    while (next.end < stop->gateway->count && same_wave(stop, next.begin, next.end)) {
+        next.remote = next.remote || is_remote(stop, next.end);
+        next.end++;
+    }
+    *last = next;
+    return next.end > next.begin;
+}
+
+/* What is queued is worked off; then remote modules let go. */
+static size_t count_parts(const stopping *stop)
+{
+    size_t parts = 0;
+    wave w = {.end = 0};
+    while (next_wave(stop, &w)) {
+        parts += w.remote ? 2 : 1;
+    }
+    return parts;
+}
+
+/* When the next step's part of the time is over. */
+static uint64_t take_part(stopping *stop)
+{
+    uint64_t now = wr_clock_ns();
+    uint64_t left = stop->deadline_ns > now ? stop->deadline_ns - now : 0;
+    return now + left / stop->parts--;
+}
+
+static weir_err end_kind(const stopping *stop, const wave *w, bool remote, uint64_t deadline_ns)
+{
+    weir_err result = WEIR_OK;
+    for (size_t i = w->begin; i < w->end; i++) {
+        if (is_remote(stop, i) == remote &&
+            wr_instance_end(instance_at(stop, i), stop->gateway->broker, deadline_ns) != WEIR_OK) {
+            result = WEIR_ERR_TIMEOUT;
+        }
+    }
+    return result;
+}
+
+static weir_err end_native(stopping *stop, const wave *w, uint64_t deadline_ns)
+{
+    uint64_t before = wr_clock_ns();
+    weir_err err = end_kind(stop, w, false, wr_instance_return_deadline(deadline_ns));
+    stop->deadline_ns += wr_clock_ns() - before;
+    return err;
+}
+
+/* Remote ones first: they let go while the native ones are destroyed. */
+static weir_err stop_wave(stopping *stop, const wave *w)
+{
+    uint64_t deadline_ns = take_part(stop);
+    for (size_t i = w->begin; i < w->end; i++) {
+        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, deadline_ns);
+    }
+    weir_err ended = w->remote ? end_kind(stop, w, true, take_part(stop)) : WEIR_OK;
+    weir_err destroyed = end_native(stop, w, deadline_ns);
+    for (size_t i = w->begin; i < w->end; i++) {
+        wr_instance_wait_let_go(instance_at(stop, i));
+    }
+    return ended != WEIR_OK ? ended : destroyed;
+}
+
+static void free_order(stopping *stop)
+{
+    free(stop->order);
+    free(stop->waves);
+    stop->order = NULL;
+    stop->waves = NULL;
+}
+
+static void set_order(stopping *stop)
+{
+    weir_gateway *gateway = stop->gateway;
+    wr_node **nodes = calloc(gateway->count + 1, sizeof(wr_node *));
+    stop->order = calloc(gateway->count + 1, sizeof(wr_instance *));
+    stop->waves = calloc(gateway->count + 1, sizeof(*stop->waves));
+    for (size_t i = 0; nodes != NULL && i < gateway->count; i++) {
+        nodes[i] = gateway->instances[i]->node;
+    }
+    if (nodes == NULL || stop->order == NULL || stop->waves == NULL ||
+        wr_broker_order(gateway->broker, nodes, gateway->count, stop->waves) != WEIR_OK) {
+        free(nodes);
+        free_order(stop);
+        return;
+    }
+    for (size_t i = 0; i < gateway->count; i++) {
+        stop->order[i] = wr_gateway_find(gateway, nodes[i]->name);
+    }
+    free(nodes);
+}
+
+weir_err wr_gateway_stop_all(weir_gateway *gateway)
+{
+    stopping stop = {.gateway = gateway, .deadline_ns = wr_gateway_stop_deadline(gateway)};
+    weir_err result = WEIR_OK;
+    wave w = {.end = 0};
+    set_order(&stop);
+    stop.parts = count_parts(&stop);
+    while (next_wave(&stop, &w)) {
+        if (stop_wave(&stop, &w) != WEIR_OK) {
+            gateway->stuck = true;
+            result = WEIR_ERR_TIMEOUT;
+        }
+    }
+    free_order(&stop);
+    for (size_t i = 0; i < gateway->count; i++) {
+        wr_instance_join(gateway->instances[i]); /* they had their grace periods side by side */
+    }
+    if (!gateway->stuck) {
+        wr_broker_purge(gateway->broker);
+    }
+    return result;
+}
