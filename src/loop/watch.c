@@ -26,7 +26,8 @@ struct wr_timer {
 struct wr_folder_watch {
     uv_fs_event_t event; /* first */
     char *name;
-    void (*run)(void *arg);
+    char *folder_name; /* the last part of its path: by that libuv tells what became of itself */
+    wr_folder_watch_fn run;
     void *arg;
 };
 
@@ -134,14 +135,24 @@ static void on_folder(uv_fs_event_t *handle, const char *name, int events, int s
     (void)events;
     (void)status;
     wr_folder_watch *watch = (wr_folder_watch *)handle;
-    if (name == NULL || strcmp(name, watch->name) == 0) {
-        watch->run(watch->arg);
+    bool gone = name == NULL || strcmp(name, watch->folder_name) == 0;
+    if (gone || strcmp(name, watch->name) == 0) {
+        watch->run(watch->arg, gone);
     }
 }
 
-weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *name,
-                              void (*run)(void *arg), void *arg, wr_folder_watch **out)
+static void free_names(wr_folder_watch *watch)
 {
+    free(watch->name);
+    free(watch->folder_name);
+    watch->name = NULL;
+    watch->folder_name = NULL;
+}
+
+weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *name,
+                              wr_folder_watch_fn run, void *arg, wr_folder_watch **out)
+{
+    const char *slash = strrchr(folder, '/');
     wr_folder_watch *watch = calloc(1, sizeof(*watch));
     if (watch == NULL) {
         return WEIR_ERR_MEMORY;
@@ -149,7 +160,9 @@ weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *nam
     watch->run = run;
     watch->arg = arg;
     watch->name = wr_text_copy(name);
-    if (watch->name == NULL) {
+    watch->folder_name = wr_text_copy(slash == NULL ? folder : slash + 1);
+    if (watch->name == NULL || watch->folder_name == NULL) {
+        free_names(watch);
         free(watch);
         return WEIR_ERR_MEMORY;
     }
@@ -167,7 +180,6 @@ void wr_folder_watch_close(wr_folder_watch *watch)
     if (watch == NULL) {
         return;
     }
-    free(watch->name);
-    watch->name = NULL;
+    free_names(watch);
     uv_close((uv_handle_t *)&watch->event, free_handle);
 }

@@ -6,6 +6,7 @@
 #ifndef WR_LOOP_WATCH_H
 #define WR_LOOP_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "loop/loop.h"
@@ -36,10 +37,14 @@ void wr_timer_set(wr_timer *timer, uint64_t delay_ms);
 void wr_timer_clear(wr_timer *timer);
 void wr_timer_close(wr_timer *timer); /* NULL is allowed */
 
-/* Call `run` when the entry `name` of `folder` may have changed. Both are copied.
- * Errors: MEMORY, IO (no such folder, or no more watches to be had). */
+/* `gone`: the folder itself may have been removed or moved. Then the watch, which goes with it, is
+ * good for nothing any more. */
+typedef void (*wr_folder_watch_fn)(void *arg, bool gone);
+
+/* Call `run` when the entry `name` of `folder` may have changed. Both are copied. `run` may close
+ * the watch. Errors: MEMORY, IO (no such folder, or no more watches to be had). */
 WEIR_MUST_CHECK weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *name,
-                                              void (*run)(void *arg), void *arg,
+                                              wr_folder_watch_fn run, void *arg,
                                               wr_folder_watch **out);
 void wr_folder_watch_close(wr_folder_watch *watch); /* NULL is allowed */
 

@@ -184,6 +184,7 @@ bool wr_proxy_may_connect(const wr_proxy *proxy)
 void wr_proxy_try_connect(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
+    wr_proxy_watch_folder(proxy); /* first: who comes after the attempt is seen */
     weir_err err = open_control(proxy, &error);
     if (err != WEIR_OK && wr_proxy_get_state(proxy) == WR_PROXY_WAITING) {
         log_waiting(proxy, err, &error);
@@ -191,7 +192,7 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         return;
     }
     if (err != WEIR_OK) { /* who bound the socket may not listen yet */
-        if (proxy->retry_ms < WR_RETRY_MAX_MS) {
+        if (proxy->retry_ms < WR_RETRY_MAX_MS || proxy->folder_watch == NULL) {
             wr_proxy_retry_later(proxy);
         }
         return;

@@ -51,6 +51,17 @@ static void log_failed(wr_proxy *proxy, const ending *end)
            config->window_ms);
 }
 
+/* Nobody is started any more. Who comes by itself shows in the control id's folder; without one the
+ * timer asks. */
+static void rest(wr_proxy *proxy)
+{
+    wr_timer_clear(proxy->timer);
+    wr_proxy_watch_folder(proxy);
+    if (proxy->folder_watch == NULL) {
+        wr_proxy_retry_later(proxy);
+    }
+}
+
 static uint64_t served_ns(const wr_proxy *proxy, uint64_t now)
 {
     return proxy->running_since_ns == 0 ? 0 : now - proxy->running_since_ns;
@@ -72,12 +83,12 @@ static void decide(wr_proxy *proxy, const ending *end)
         break;
     case WR_RESTART_DONE:
         wr_proxy_pass(proxy, WR_PROXY_EVENT_DONE);
-        wr_timer_clear(proxy->timer);
+        rest(proxy);
         wr_log(proxy->node->name, WEIR_LOG_INFO, "%s; it is not started again", end->how);
         break;
     case WR_RESTART_FAILED:
         wr_proxy_pass(proxy, WR_PROXY_EVENT_DIED_TOO_OFTEN);
-        wr_timer_clear(proxy->timer);
+        rest(proxy);
         log_failed(proxy, end);
         break;
     }

@@ -35,37 +35,6 @@ int64_t wr_proxy_pid(const wr_proxy *proxy)
     return atomic_load(&proxy->pid);
 }
 
-static void on_control_folder(void *arg)
-{
-    wr_proxy *proxy = arg;
-    if (wr_proxy_may_connect(proxy)) {
-        proxy->retry_ms = 1;
-        wr_proxy_try_connect(proxy);
-    }
-}
-
-/* Watch the control id's folder, so that nobody has to ask again and again. Without it (no such
- * folder yet) the timer does. */
-static void watch_control_folder(wr_proxy *proxy)
-{
-    char *folder = wr_text_copy(proxy->options.control_path);
-    if (folder == NULL) {
-        return;
-    }
-    char *slash = strrchr(folder, '/');
-    const char *name = slash == NULL ? folder : slash + 1;
-    const char *where = ".";
-    if (slash != NULL) {
-        where = slash == folder ? "/" : folder;
-        *slash = '\0';
-    }
-    if (wr_folder_watch_open(proxy->loop, where, name, on_control_folder, proxy,
-                             &proxy->folder_watch) != WEIR_OK) {
-        proxy->folder_watch = NULL;
-    }
-    free(folder);
-}
-
 uint64_t wr_proxy_redelivered(const wr_proxy *proxy)
 {
     return atomic_load(&proxy->redelivered);
@@ -84,7 +53,7 @@ uint64_t wr_proxy_hangs(const wr_proxy *proxy)
 static void on_begin(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, begin_task);
-    watch_control_folder(proxy);
+    wr_proxy_watch_folder(proxy);
     if (proxy->options.launch != NULL) {
         wr_proxy_launch(proxy);
     } else {
@@ -149,8 +118,7 @@ static void finish_stop(wr_proxy *proxy)
                wr_text_plural(lost, "it", "they"));
     }
     close_times(proxy);
-    wr_folder_watch_close(proxy->folder_watch);
-    proxy->folder_watch = NULL;
+    wr_proxy_unwatch_folder(proxy);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_OVER);
     say_done(proxy, &proxy->stopped);
 }

@@ -7,7 +7,7 @@ import re
 import signal
 
 import harness
-from harness import hello_world, launched, link, logger, native
+from harness import hello_world, launched, link, logger, native, remote
 
 TIMES = 3  # the module misbehaves at 1000, 2000 and 3000
 QUICK = {"backoff.ms": [1, 10], "burst": 100}
@@ -105,6 +105,35 @@ class Supervision(harness.WeirTest):
         self.wait_for_messages()
         self.assertEqual(gateway.err().count("[child] launched"), 4)
         gateway.stop()
+
+    def failed_in_folder(self):
+        """A gateway whose module has failed, and whoever comes to folder/control is taken."""
+        module = remote("late", "folder/control", **{
+            "activation.type": "launch", "launch": {"path": "/bin/false"}})
+        module["restart"] = {"policy": "never"}
+        gateway = self.start_gateway([module])
+        gateway.wait_for('it is not started again (its restart policy is "never")')
+        return gateway
+
+    def check_found_in_folder(self, gateway):
+        late = self.start_remote(control_id="folder/control")
+        gateway.wait_for("[late] attached the remote module")
+        gateway.stop()
+        late.press_enter()
+        late.expect_exit()
+
+    def test_failed_module_is_found_in_a_folder_that_was_removed_and_made_again(self):
+        os.mkdir(self.path("folder"))
+        gateway = self.failed_in_folder()
+        for _ in range(2):
+            os.rmdir(self.path("folder"))
+            os.mkdir(self.path("folder"))
+        self.check_found_in_folder(gateway)
+
+    def test_failed_module_is_found_in_a_folder_that_was_not_there(self):
+        gateway = self.failed_in_folder()
+        os.mkdir(self.path("folder"))
+        self.check_found_in_folder(gateway)
 
     def test_hangup_starts_what_has_failed_again(self):
         gateway = self.failing("#!/bin/sh\nexit 7\n", **{"backoff.ms": [1, 1], "burst": 1})
