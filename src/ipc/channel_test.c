@@ -2,70 +2,9 @@
  *
  * Tests of the message channel: two ends, or one end and a bare stream that plays a hostile peer.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
+#include "ipc/channel_test.h"
 
 #include "base/bytes.h"
-#include "ipc/channel.h"
-
-#define LIMIT (8u * 1024u * 1024u)
-
-static weir_message *make(size_t size)
-{
-    const weir_property prop = {"kind", "test"};
-    weir_message *msg = NULL;
-    void *content = NULL;
-    assert_int_equal(WEIR_OK, weir_message_reserve(&prop, 1, size, &content, &msg));
-    for (size_t i = 0; i < size; i++) {
-        ((uint8_t *)content)[i] = (uint8_t)(i * 31 + i / 251);
-    }
-    return msg;
-}
-
-static void assert_same(const weir_message *a, const weir_message *b)
-{
-    size_t a_size = 0;
-    size_t b_size = 0;
-    const void *a_image = weir_message_image(a, &a_size);
-    const void *b_image = weir_message_image(b, &b_size);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(a_image, b_image, a_size);
-}
-
-/* Two ends that have greeted each other. */
-static void connect_ends(wr_channel **a, wr_channel **b)
-{
-    wr_stream *streams[2] = {NULL, NULL};
-    weir_message *none = NULL;
-    assert_int_equal(WEIR_OK, wr_stream_pair(&streams[0], &streams[1]));
-    assert_int_equal(WEIR_OK, wr_channel_create(streams[0], LIMIT, a));
-    assert_int_equal(WEIR_OK, wr_channel_create(streams[1], LIMIT, b));
-    assert_int_equal(WEIR_ERR_WOULD_BLOCK, wr_channel_receive(*a, &none, NULL));
-    assert_int_equal(WEIR_ERR_WOULD_BLOCK, wr_channel_receive(*b, &none, NULL));
-    assert_true(wr_channel_greeted(*a));
-    assert_true(wr_channel_greeted(*b));
-}
-
-/* Move one message from `a` to `b`, whatever the sockets hold. */
-static weir_message *move(wr_channel *a, wr_channel *b)
-{
-    weir_message *got = NULL;
-    weir_err err = WEIR_ERR_WOULD_BLOCK;
-    while (err == WEIR_ERR_WOULD_BLOCK) {
-        weir_err flushed = wr_channel_flush(a);
-        assert_true(flushed == WEIR_OK || flushed == WEIR_ERR_WOULD_BLOCK);
-        err = wr_channel_receive(b, &got, NULL);
-    }
-    assert_int_equal(WEIR_OK, err);
-    return got;
-}
 
 static void messages_of_all_sizes_arrive(void **state)
 {
@@ -73,9 +12,9 @@ static void messages_of_all_sizes_arrive(void **state)
     const size_t sizes[] = {0, 1, 100, 16000, WR_SP_COPY_MAX, 300000, 5000000, 64};
     wr_channel *a = NULL;
     wr_channel *b = NULL;
-    connect_ends(&a, &b);
+    open_ends(&a, &b, false);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        weir_message *msg = make(sizes[i]);
+        weir_message *msg = make(sizes[i], 0);
         assert_int_equal(WEIR_OK, wr_channel_send(a, msg));
         weir_message *got = move(a, b);
         assert_same(msg, got);
@@ -92,9 +31,9 @@ static void large_message_lives_while_it_is_queued(void **state)
     (void)state;
     wr_channel *a = NULL;
     wr_channel *b = NULL;
-    connect_ends(&a, &b);
-    weir_message *msg = make(1000000);
-    weir_message *same = make(1000000);
+    open_ends(&a, &b, false);
+    weir_message *msg = make(1000000, 0);
+    weir_message *same = make(1000000, 0);
     assert_int_equal(WEIR_OK, wr_channel_send(a, msg));
     weir_message_unref(msg);
     weir_message *got = move(a, b);
@@ -110,8 +49,8 @@ static void destroy_gives_back_what_is_queued_and_half_received(void **state)
     (void)state;
     wr_channel *a = NULL;
     wr_channel *b = NULL;
-    connect_ends(&a, &b);
-    weir_message *msg = make(5000000);
+    open_ends(&a, &b, false);
+    weir_message *msg = make(5000000, 0);
     while (wr_channel_send(a, msg) == WEIR_OK) {
     }
     weir_message_unref(msg);

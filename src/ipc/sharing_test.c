@@ -14,15 +14,8 @@ typedef struct ends {
 static int set_up(void **state)
 {
     ends *e = calloc(1, sizeof(*e));
-    wr_stream *streams[2] = {NULL, NULL};
     assert_non_null(e);
-    assert_int_equal(WEIR_OK, wr_stream_pair(&streams[0], &streams[1]));
-    assert_int_equal(WEIR_OK, wr_channel_create(streams[0], LIMIT, &e->a));
-    assert_int_equal(WEIR_OK, wr_channel_create(streams[1], LIMIT, &e->b));
-    assert_int_equal(WEIR_OK, wr_channel_share(e->a));
-    assert_int_equal(WEIR_OK, wr_channel_share(e->b));
-    greet(e->a);
-    greet(e->b);
+    open_ends(&e->a, &e->b, true);
     *state = e;
     return 0;
 }
@@ -35,18 +28,6 @@ static int tear_down(void **state)
     wr_channel_destroy(e->b);
     free(e);
     return 0;
-}
-
-/* Whatever the sockets hold: one message from one end to the other. */
-static weir_message *move(wr_channel *from, wr_channel *to)
-{
-    weir_message *got = NULL;
-    while (got == NULL) {
-        weir_err flushed = wr_channel_flush(from);
-        assert_true(flushed == WEIR_OK || flushed == WEIR_ERR_WOULD_BLOCK);
-        got = receive(to);
-    }
-    return got;
 }
 
 /* The other end answers with its own pool. */

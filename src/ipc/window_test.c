@@ -2,16 +2,9 @@
  *
  * The window of unacknowledged messages.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "ipc/window.h"
+
+#include "ipc/channel_test.h"
 
 static weir_message *numbered(uint64_t number)
 {
@@ -335,25 +328,12 @@ typedef struct ends {
 
 static void take_arrived(ends *e)
 {
-    weir_message *msg = NULL;
-    while (wr_channel_receive(e->b, &msg, NULL) == WEIR_OK) {
+    weir_message *msg;
+    while ((msg = receive(e->b)) != NULL) {
         assert_int_equal(number_of(msg), e->arrived);
         e->arrived++;
         weir_message_unref(msg);
     }
-}
-
-static void open_ends(ends *e, uint64_t first)
-{
-    wr_stream *a = NULL;
-    wr_stream *b = NULL;
-    weir_message *none = NULL;
-    *e = (ends){.arrived = first};
-    assert_int_equal(wr_stream_pair(&a, &b), WEIR_OK);
-    assert_int_equal(wr_channel_create(a, WR_MESSAGE_LIMIT_DEFAULT, &e->a), WEIR_OK);
-    assert_int_equal(wr_channel_create(b, WR_MESSAGE_LIMIT_DEFAULT, &e->b), WEIR_OK);
-    assert_int_equal(wr_channel_receive(e->a, &none, NULL), WEIR_ERR_WOULD_BLOCK);
-    take_arrived(e);
 }
 
 static void close_ends(ends *e)
@@ -397,10 +377,10 @@ static void copies_and_references_are_sent_again_in_order(void **state)
     bool copies = false;
     bool references = false;
     for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
-        ends e;
+        ends e = {.arrived = turns[i].acknowledged};
         assert_int_equal(wr_window_acknowledge(&window, turns[i].acknowledged), WEIR_OK);
         wr_window_rewind(&window, true);
-        open_ends(&e, turns[i].acknowledged);
+        open_ends(&e.a, &e.b, false);
         send_through(&window, &e, turns[i].end);
         for (uint64_t n = window.base; n < window.end; n++) {
             bool copied = window.ring[n & (window.capacity - 1)].copied;

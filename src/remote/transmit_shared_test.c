@@ -5,18 +5,6 @@
 #include "ipc/sharing_test.h"
 #include "remote/transmit.h"
 
-static void open_ends(wr_channel *out[2])
-{
-    wr_stream *streams[2] = {NULL, NULL};
-    assert_int_equal(WEIR_OK, wr_stream_pair(&streams[0], &streams[1]));
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(WEIR_OK, wr_channel_create(streams[i], LIMIT, &out[i]));
-        assert_int_equal(WEIR_OK, wr_channel_share(out[i]));
-    }
-    greet(out[0]);
-    greet(out[1]);
-}
-
 /* Receive all that is there, and answer with the pool. Returns how many. */
 static uint64_t receive_all(wr_channel *from)
 {
@@ -46,7 +34,7 @@ static void what_waits_goes_on_with_the_next_that_is_published(void **state)
     wr_channel *channels[2] = {NULL, NULL};
     wr_poller *poller = NULL;
     wr_transmit tx;
-    open_ends(channels);
+    open_ends(&channels[0], &channels[1], true);
     assert_int_equal(WEIR_OK, wr_poller_create(&poller));
     wr_transmit_init(&tx, "test", poller);
     wr_transmit_open(&tx, LIMIT);
