@@ -3,7 +3,7 @@
  * Model of a node that its publishers run, as a proxy's: wr_link_put with run_batch of link.c;
  * wr_node_add_pending, gather, run_from, wr_node_run_gathered, wr_node_run_here, run_and_settle,
  * wr_node_wake of node_run.c; wr_node_ready of node.c; gather and wr_proxy_on_alarm of the proxy's
- * transfer.c. Two publishers, a pool thread, the control loop with the alarm, and a consumer that
+ * send.c. Two publishers, a pool thread, the control loop with the alarm, and a consumer that
  * pauses once and is made ready by the loop, as when the socket was full.
  *
  * The mailbox is a count; that of a message is exact in pending.pml. `hand` is what the consumer did
