@@ -14,14 +14,27 @@ struct wr_peer_pool {
     size_t size;
 };
 
-weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_error *error)
+/* Is it a pool, and are its marks there? */
+static weir_err check(wr_shared_memory *memory, wr_error *error)
 {
     size_t size = wr_shared_memory_size(memory);
     if (size < WR_SHARED_POOL_SIZE_MIN || size > WR_SHARED_POOL_SIZE_MAX) {
-        wr_shared_memory_close(memory);
         return wr_error_set(error, WEIR_ERR_PROTOCOL,
                             "a shared pool has %u to %u bytes, and the peer's has %zu",
                             WR_SHARED_POOL_SIZE_MIN, WR_SHARED_POOL_SIZE_MAX, size);
+    }
+    weir_err err = wr_shared_memory_secure(memory, WR_SHARED_POOL_DATA_AT);
+    return err == WEIR_OK
+               ? err
+               : wr_error_set(error, err, "no memory to read the marks in the peer's shared pool");
+}
+
+weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_error *error)
+{
+    weir_err err = check(memory, error);
+    if (err != WEIR_OK) {
+        wr_shared_memory_close(memory);
+        return err;
     }
     wr_peer_pool *pool = calloc(1, sizeof(*pool));
     if (pool == NULL) {
@@ -31,7 +44,7 @@ weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_er
     atomic_init(&pool->refs, 1);
     pool->memory = memory;
     pool->bytes = wr_shared_memory_bytes(memory);
-    pool->size = size;
+    pool->size = wr_shared_memory_size(memory);
     *out = pool;
     return WEIR_OK;
 }
@@ -77,4 +90,10 @@ const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offset, size_t 
         return NULL;
     }
     return pool->bytes + offset;
+}
+
+weir_err wr_peer_pool_secure(wr_peer_pool *pool, const void *bytes, size_t size)
+{
+    size_t offset = (size_t)((const unsigned char *)bytes - pool->bytes);
+    return wr_shared_memory_secure(pool->memory, offset + size);
 }

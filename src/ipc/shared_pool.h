@@ -33,9 +33,10 @@
 
 /* Address space: memory is taken in steps, as far as it was ever needed at once. */
 #define WR_SHARED_POOL_SIZE (32u * 1024u * 1024u)
-/* The sizes that are taken from a peer. */
+/* The sizes that are taken from a peer. The most is what its pool can cost here: who reads pages
+ * that it never touched takes them from the system itself. */
 #define WR_SHARED_POOL_SIZE_MIN (2u * WR_SHARED_POOL_DATA_AT)
-#define WR_SHARED_POOL_SIZE_MAX (256u * 1024u * 1024u)
+#define WR_SHARED_POOL_SIZE_MAX (64u * 1024u * 1024u)
 /* The most that one block takes of the data, so that the next message finds room, too. */
 #define WR_SHARED_POOL_BLOCK_PART 4u
 
@@ -91,5 +92,9 @@ WR_SHARED const _Atomic uint64_t *wr_peer_pool_count(const wr_peer_pool *pool);
 WR_SHARED const _Atomic uint32_t *wr_peer_pool_waits(const wr_peer_pool *pool);
 /* These bytes of the data; the peer may change them at any time. NULL: they are not all in it. */
 WR_SHARED const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offset, size_t size);
+/* All up to the end of these bytes can be read from now on. By one thread at a time.
+ * Errors: MEMORY. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_pool_secure(wr_peer_pool *pool, const void *bytes,
+                                                       size_t size);
 
 #endif

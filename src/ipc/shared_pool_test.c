@@ -37,20 +37,25 @@ typedef struct block {
     unsigned char filled_with;
 } block;
 
-/* Stands in for fallocate (tests/CMakeLists.txt): so often may it be called before the system has
- * no more memory. */
-static unsigned fallocate_calls = UINT_MAX;
-int __real_fallocate(int fd, int mode, off_t offset, off_t size);
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+/* Stands in for madvise (tests/CMakeLists.txt): so often may memory be secured before the system
+ * has no more; or it knows of no such advice, for which it is asked with no bytes. */
+static unsigned madvise_calls = UINT_MAX;
+static bool system_is_old;
+int __real_madvise(void *bytes, size_t size, int advice);
+int __wrap_madvise(void *bytes, size_t size, int advice);
 
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+int __wrap_madvise(void *bytes, size_t size, int advice)
 {
-    if (fallocate_calls == 0) {
-        errno = ENOSPC;
+    if (size == 0) {
+        errno = EINVAL;
+        return system_is_old ? -1 : 0;
+    }
+    if (madvise_calls == 0) {
+        errno = EFAULT;
         return -1;
     }
-    fallocate_calls -= fallocate_calls < UINT_MAX;
-    return __real_fallocate(fd, mode, offset, size);
+    madvise_calls -= madvise_calls < UINT_MAX;
+    return __real_madvise(bytes, size, advice);
 }
 
 static wr_shared_pool *make(void)
@@ -268,11 +273,11 @@ static void without_more_memory_the_pool_stays_as_it_is(void **state)
 {
     (void)state;
     wr_shared_pool *pool = make();
-    fallocate_calls = 1;
+    madvise_calls = 1;
     void *first = wr_shared_pool_get(pool, BLOCK_MAX);
     assert_non_null(first); /* with this all that was secured is used */
     assert_null(wr_shared_pool_get(pool, 1));
-    fallocate_calls = UINT_MAX;
+    madvise_calls = UINT_MAX;
     assert_null(wr_shared_pool_get(pool, 1));
     wr_shared_pool_put(pool, first, BLOCK_MAX);
     assert_ptr_equal(wr_shared_pool_get(pool, BLOCK_MAX), first);
@@ -285,10 +290,22 @@ static void without_memory_for_the_marks_there_is_no_pool(void **state)
     (void)state;
     wr_shared_pool *pool = NULL;
     wr_error error;
-    fallocate_calls = 0;
+    madvise_calls = 0;
     assert_int_equal(wr_shared_pool_create(POOL_SIZE, &pool, &error), WEIR_ERR_MEMORY);
-    fallocate_calls = UINT_MAX;
+    madvise_calls = UINT_MAX;
     assert_non_null(strstr(error.text, "return marks"));
+    assert_null(pool);
+}
+
+static void an_old_system_has_no_pools(void **state)
+{
+    (void)state;
+    wr_shared_pool *pool = NULL;
+    wr_error error;
+    system_is_old = true;
+    assert_int_equal(wr_shared_pool_create(POOL_SIZE, &pool, &error), WEIR_ERR_UNSUPPORTED);
+    system_is_old = false;
+    assert_non_null(strstr(error.text, "Linux 5.14 has"));
     assert_null(pool);
 }
 
@@ -580,6 +597,7 @@ int main(void)
         cmocka_unit_test(one_block_takes_at_most_a_quarter),
         cmocka_unit_test(without_more_memory_the_pool_stays_as_it_is),
         cmocka_unit_test(without_memory_for_the_marks_there_is_no_pool),
+        cmocka_unit_test(an_old_system_has_no_pools),
         cmocka_unit_test(sizes_that_are_no_pool_are_refused),
         cmocka_unit_test(only_bytes_of_the_pool_have_an_offset),
         cmocka_unit_test(the_peer_finds_a_block_by_its_offset_and_size),

@@ -430,16 +430,18 @@ static weir_err adopt_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr
 
 /* What is not the peer's fault would most likely fail on the next connection again: that one does
  * without shared memory. */
-static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr_error *error)
+static weir_err without_sharing(wr_error *error)
 {
-    weir_err err = adopt_pool(sharing, frame, error);
-    if (err == WEIR_OK || err == WEIR_ERR_PROTOCOL) {
-        return err;
-    }
     if (error != NULL) {
         error->code = WEIR_ERR_UNSUPPORTED;
     }
     return WEIR_ERR_UNSUPPORTED;
+}
+
+static weir_err receive_pool(wr_sharing *sharing, const wr_shared_frame *frame, wr_error *error)
+{
+    weir_err err = adopt_pool(sharing, frame, error);
+    return err == WEIR_OK || err == WEIR_ERR_PROTOCOL ? err : without_sharing(error);
 }
 
 static weir_err check_lent(const wr_lent *lent, wr_error *error)
@@ -469,10 +471,11 @@ static weir_err copy_small(weir_message **msg, wr_error *error)
     return err;
 }
 
-static weir_err receive_reference(wr_sharing *sharing, const wr_shared_frame *frame,
-                                  weir_message **out, wr_error *error)
+/* What a reference refers to, to be read. */
+static weir_err find_image(const wr_sharing *sharing, const wr_shared_frame *frame,
+                           const void **out, wr_error *error)
 {
-    const wr_peer_pool *peer = sharing->borrower->peer;
+    wr_peer_pool *peer = sharing->borrower->peer;
     if (peer == NULL) {
         return wr_error_set(error, WEIR_ERR_PROTOCOL, "a reference to a pool that never came");
     }
@@ -488,12 +491,30 @@ static weir_err receive_reference(wr_sharing *sharing, const wr_shared_frame *fr
                             ", not all of them in the pool",
                             frame->size, frame->offset);
     }
+    if (wr_peer_pool_secure(peer, image, frame->size) != WEIR_OK) {
+        (void)wr_error_set(error, WEIR_ERR_MEMORY,
+                           "no memory for pages of the peer's pool that it has never touched; the "
+                           "next connection does without shared memory");
+        return without_sharing(error);
+    }
+    *out = image;
+    return WEIR_OK;
+}
+
+static weir_err receive_reference(wr_sharing *sharing, const wr_shared_frame *frame,
+                                  weir_message **out, wr_error *error)
+{
+    const void *image = NULL;
+    weir_err err = find_image(sharing, frame, &image, error);
+    if (err != WEIR_OK) {
+        return err;
+    }
     const wr_message_origin origin = {.image = image,
                                       .size = frame->size,
                                       .release = release_borrowed,
                                       .owner = sharing->borrower,
                                       .tag = tag_of(&frame->lent)};
-    weir_err err = wr_message_view_new(&origin, frame->head_size, out, error);
+    err = wr_message_view_new(&origin, frame->head_size, out, error);
     if (err == WEIR_OK) {
         (void)keep_borrower(sharing->borrower);
         err = copy_small(out, error);

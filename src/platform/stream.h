@@ -57,8 +57,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_peer_user(const wr_stream *stream, 
  * Memory along with the bytes. It comes to the other side no later than the first byte that is
  * written after wr_stream_attach_memory.
  *
- * attach: `memory` is borrowed until that byte is written or the stream is closed. One at a time.
- *   A part of writing.
+ * attach: memory made here, which can go to one other process; its descriptor is closed as soon as
+ *   that has it, or with the stream. One at a time. A part of writing.
  * accept: without this, what comes along with bytes is dropped. Before the first read.
  * take: what came with the bytes read so far, readable; the caller closes it. Of several that come
  *   before one is taken all but the first are dropped. A part of reading.
@@ -66,7 +66,7 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_peer_user(const wr_stream *stream, 
  *   still change, or it is something else), MEMORY, IO (also: what came was lost for want of
  *   descriptors), DENIED; `error`, which may be NULL, says why. After an error it is gone.
  */
-WR_SHARED void wr_stream_attach_memory(wr_stream *stream, const wr_shared_memory *memory);
+WR_SHARED void wr_stream_attach_memory(wr_stream *stream, wr_shared_memory *memory);
 WR_SHARED void wr_stream_accept_memory(wr_stream *stream);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_stream_take_memory(wr_stream *stream, size_t limit,
                                                          wr_shared_memory **out, wr_error *error);

@@ -74,7 +74,8 @@ static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 static bool owes(const wr_proxy *proxy)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool agreed = state != WR_PROXY_CONNECTING && state != WR_PROXY_CREATING;
+    bool agreed =
+        state != WR_PROXY_CONNECTING && state != WR_PROXY_CREATING && state != WR_PROXY_FAILED;
     return agreed && proxy->control != NULL && proxy->told != proxy->received &&
            (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
 }

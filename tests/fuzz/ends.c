@@ -113,8 +113,9 @@ static void receive(void *self, weir_message *msg)
     end *sink = self;
     uint64_t connection;
     uint64_t place;
-    if (!fuzz_numbers_of(msg, &connection, &place)) {
-        return;
+    bool ours = fuzz_numbers_of(msg, &connection, &place);
+    if (!ours || (sink->which == ENDS_SINK && connection == 0)) {
+        return; /* the latter: one of the source's, given back */
     }
     wr_mutex_lock(&ends.mutex);
     check_place(sink, connection, place);

@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 #include "ipc/sp_stream.h"
+#include "message/message.h"
+#include "platform/file.h"
 
 #define GREETING "\x00SP\x00\x00\x10\x00\x00"
 #define READ_SIZE 65536u
@@ -24,7 +26,16 @@ void fuzz_peer_close(fuzz_peer *peer)
 {
     wr_stream_close(peer->stream);
     wr_buffer_deinit(&peer->in);
+    fuzz_lender_close(&peer->lender);
     *peer = (fuzz_peer){.stream = NULL};
+}
+
+void fuzz_peer_share(fuzz_peer *peer)
+{
+    if (peer->stream != NULL) {
+        wr_stream_accept_memory(peer->stream);
+        peer->shares = true;
+    }
 }
 
 /* Writing */
@@ -65,6 +76,29 @@ void fuzz_peer_frame(fuzz_peer *peer, const void *data, size_t size)
     fuzz_peer_write(peer, (const char *)data + sent, size - sent);
 }
 
+void fuzz_peer_raw(fuzz_peer *peer, size_t which, size_t size)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } cases[] = {
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x09\xa1\x6c\x01\x02\x00\x00\x00\x09\x00", 18},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x09\xa1\x6c\x01\x02\x00\x00\x00\x0a\x00", 18},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x01\x63\x00\x00\x00\x08", 17},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00\x00",
+         23},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x01\x00\x00\x00",
+         23},
+        {"\x01\x00\x00\x00\x00\x00\x10\x00\x00", 9},
+        {"\x01\xff\xff\xff\xff\xff\xff\xff\xff", 9},
+        {"\x02\x00\x00\x00\x00\x00\x00\x00\x00", 9},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x01\x04\x00\x00\x00\x08", 17},
+        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x02\x01\x00\x00\x00\x08", 17},
+    };
+    which %= sizeof(cases) / sizeof(cases[0]);
+    fuzz_peer_write(peer, cases[which].bytes, 1 + size % cases[which].size);
+}
+
 void fuzz_peer_control(fuzz_peer *peer, const wr_control_message *message)
 {
     wr_buffer image = WR_BUFFER_INIT;
@@ -79,7 +113,10 @@ void fuzz_peer_numbers(fuzz_peer *peer, uint64_t first, uint64_t second, size_t 
     weir_message *msg = fuzz_numbers_new(first, second, extra);
     size_t size = 0;
     const void *image = weir_message_image(msg, &size);
-    fuzz_peer_frame(peer, image, size);
+    bool by_reference = peer->shares && wr_message_is_bulk(msg);
+    if (!by_reference || !fuzz_lender_send(&peer->lender, peer, msg)) {
+        fuzz_peer_frame(peer, image, size);
+    }
     weir_message_unref(msg);
 }
 
@@ -153,18 +190,49 @@ bool fuzz_peer_take_control(fuzz_peer *peer, wr_control_message *message)
     return true;
 }
 
+/* NULL: the frame stands for none. */
+static weir_message *message_of(fuzz_peer *peer, const uint8_t *frame, size_t size)
+{
+    weir_message *msg = NULL;
+    if (peer->shares && wr_shared_frame_is(frame, size)) {
+        return fuzz_lender_take(&peer->lender, peer, frame, size);
+    }
+    REQUIRE(weir_message_decode(frame, size, &msg) == WEIR_OK);
+    return msg;
+}
+
 bool fuzz_peer_take_numbers(fuzz_peer *peer, uint64_t *first, uint64_t *second)
 {
     const uint8_t *frame;
     size_t size;
-    weir_message *msg = NULL;
     bool found = false;
     while (!found && fuzz_peer_take(peer, &frame, &size)) {
-        REQUIRE(weir_message_decode(frame, size, &msg) == WEIR_OK);
-        found = fuzz_numbers_of(msg, first, second);
+        weir_message *msg = message_of(peer, frame, size);
+        found = msg != NULL && fuzz_numbers_of(msg, first, second);
         weir_message_unref(msg);
     }
     return found;
+}
+
+/* Sockets */
+
+static char folder[64];
+
+static void remove_folder(void)
+{
+    wr_file_remove(folder);
+}
+
+const char *fuzz_folder(void)
+{
+    if (folder[0] == '\0') {
+        char *made = NULL;
+        REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
+        (void)snprintf(folder, sizeof(folder), "%s", made);
+        free(made);
+        (void)atexit(remove_folder);
+    }
+    return folder;
 }
 
 /* Numbers */

@@ -17,6 +17,10 @@
 #define FUZZ_PROBE_SPEAK_START 16u
 #define FUZZ_PROBE_SPEAK_DESTROY 32u
 
+/* The first number in what is sent to it is that of a connection, from here on; what it publishes
+ * itself has smaller ones. */
+#define FUZZ_PROBE_CONNECTIONS ((uint64_t)1 << 32)
+
 typedef enum fuzz_probe_state {
     FUZZ_PROBE_NONE,
     FUZZ_PROBE_CREATED,

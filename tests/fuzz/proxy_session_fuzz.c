@@ -15,7 +15,6 @@
 #include "ends.h"
 #include "peer.h"
 #include "platform/clock.h"
-#include "platform/file.h"
 #include "platform/poller.h"
 #include "script.h"
 
@@ -46,10 +45,10 @@ typedef struct play {
     uint64_t number_end;   /* after the highest number that was read */
     uint64_t acknowledged; /* the highest count that may have been accepted */
     bool lossy;
-    bool good; /* from now on: good_read reads the messages */
+    bool shares; /* a reply agreed to shared memory */
+    bool good;   /* from now on: good_read reads the messages */
 } play;
 
-static char folder[64];
 static char control_path[PATH_SIZE];
 static char fixed_path[PATH_SIZE];
 
@@ -125,6 +124,9 @@ static void take_all(play *p)
     if (p->message_listener != NULL &&
         wr_listener_accept(p->message_listener, &stream) == WEIR_OK) {
         fuzz_peer_open(&p->messages, stream);
+        if (p->shares) {
+            fuzz_peer_share(&p->messages);
+        }
         p->attached = true;
         p->connection++;
         p->place = 0;
@@ -219,6 +221,7 @@ static void reply(play *p, uint8_t status, const wr_extension *extension)
     if (status == WR_REPLY_CREATED) {
         bool agrees = (message.extension.features & WR_FEATURE_ACKNOWLEDGE) != 0;
         p->lossy = p->lossy || !agrees || message.extension.message_limit != 0;
+        p->shares = p->shares || (message.extension.features & WR_FEATURE_SHARED_MEMORY) != 0;
     }
     fuzz_peer_control(&p->control, &message);
 }
@@ -275,6 +278,9 @@ static void fill_extension(play *p, const fuzz_step *step, wr_extension *extensi
     static const uint64_t ours[][2] = {{0, 0}, {0, 100}, {5, 5}, {UINT64_MAX, UINT64_MAX}};
     extension->present = true;
     extension->features = features[step->kind & 3];
+    if ((step->slot & 1) != 0) {
+        extension->features |= WR_FEATURE_SHARED_MEMORY; /* whether or not it was offered */
+    }
     extension->message_limit = (step->number & 0xc0) == 0xc0 ? 40 : 0;
     extension->instance = id_of(p->instance);
     extension->protocol = protocols[step->kind >> 6];
@@ -329,24 +335,7 @@ static void step_odd_control(play *p, const fuzz_step *step)
 
 static void step_raw(play *p, const fuzz_step *step)
 {
-    static const struct {
-        const char *bytes;
-        size_t size;
-    } cases[] = {
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x09\xa1\x6c\x01\x02\x00\x00\x00\x09\x00", 18},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x09\xa1\x6c\x01\x02\x00\x00\x00\x0a\x00", 18},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x01\x63\x00\x00\x00\x08", 17},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00\x00",
-         23},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x01\x00\x00\x00",
-         23},
-        {"\x01\x00\x00\x00\x00\x00\x10\x00\x00", 9},
-        {"\x01\xff\xff\xff\xff\xff\xff\xff\xff", 9},
-        {"\x02\x00\x00\x00\x00\x00\x00\x00\x00", 9},
-    };
-    fuzz_peer *peer = (step->slot & 1) != 0 ? &p->messages : &p->control;
-    size_t which = step->kind % (sizeof(cases) / sizeof(cases[0]));
-    fuzz_peer_write(peer, cases[which].bytes, 1 + step->number % cases[which].size);
+    fuzz_peer_raw((step->slot & 1) != 0 ? &p->messages : &p->control, step->kind, step->number);
 }
 
 static void send_numbers(play *p, size_t count, size_t extra)
@@ -371,6 +360,20 @@ static void step_publish(play *p, const fuzz_step *step)
         err = ends_publish((step->kind & 1) != 0 ? 3000 : 0);
     }
     REQUIRE(err == WEIR_OK || err == WEIR_ERR_FULL);
+}
+
+/* With shared memory, whether or not it was agreed on. */
+static void step_play(play *p, const fuzz_step *step)
+{
+    fuzz_lender_play(&p->messages.lender, &p->messages, step);
+}
+
+/* Acknowledge in shared memory, as far as that is possible. */
+static void step_say(play *p, const fuzz_step *step)
+{
+    uint64_t count = choose_count(p, step->kind);
+    note_count(p, count);
+    fuzz_lender_say(&p->messages.lender, &p->messages, count, (step->number & 1) != 0);
 }
 
 static void step_be_another(play *p, const fuzz_step *step)
@@ -418,7 +421,7 @@ static void (*const operations[])(play *, const fuzz_step *) = {
     step_wait,    step_wait,    step_bind,        step_vanish,        step_greet,
     step_reply,   step_reply,   step_send,        step_bind_messages, step_acknowledge,
     step_publish, step_raw,     step_odd_control, step_be_another,    step_session,
-    step_session, step_publish,
+    step_session, step_publish, step_play,        step_play,          step_say,
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -435,13 +438,17 @@ static bool wait_until(play *p, const bool *truth)
     return *truth;
 }
 
-static bool try_to_attach(play *p)
+static bool try_to_attach(play *p, bool shares)
 {
     wr_extension extension = {.present = true, .features = WR_FEATURE_ACKNOWLEDGE};
     extension.instance = (wr_id){{99}};
     come_back(p);
+    p->shares = false;
     if (!wait_until(p, &p->created)) {
         return false;
+    }
+    if (shares) { /* if it was offered: not where sharing has failed before */
+        extension.features |= p->create.features & WR_FEATURE_SHARED_MEMORY;
     }
     extension.position.received = p->create.position.first;
     bind_at(&p->message_listener, p->message_path);
@@ -455,10 +462,10 @@ static bool try_to_attach(play *p)
 }
 
 /* Attach; returns the first number that will come, if none was lost. */
-static uint64_t good_begin(play *p)
+static uint64_t good_begin(play *p, bool shares)
 {
     uint64_t deadline = wr_clock_ns() + DEADLINE_MS * WR_NS_PER_MS;
-    while (!try_to_attach(p)) {
+    while (!try_to_attach(p, shares)) {
         REQUIRE(wr_clock_ns() < deadline);
     }
     return p->create.position.first;
@@ -503,7 +510,7 @@ static void good_read_all(play *p, progress *at)
     uint64_t deadline = wr_clock_ns() + DEADLINE_MS * WR_NS_PER_MS;
     good_read(
         p, at); /* what came while it attached; nothing more may come before it is acknowledged */
-    while (ends_publish(0) == WEIR_ERR_FULL) {
+    while (ends_publish(p->shares ? 3000 : 0) == WEIR_ERR_FULL) {
         wait_for_messages(p, deadline);
         good_read(p, at);
     }
@@ -521,14 +528,14 @@ static void close_all(play *p)
     close_listener(&p->message_listener);
 }
 
-static void serve_good_remote(play *p)
+static void serve_good_remote(play *p, bool shares)
 {
     p->good = true;
-    progress at = {.count = good_begin(p)};
+    progress at = {.count = good_begin(p, shares)};
     at.next = p->lossy ? 0 : at.count;
     uint64_t received = ends_received(ENDS_SINK);
     good_read_all(p, &at);
-    send_numbers(p, GOOD_MESSAGES, 0);
+    send_numbers(p, GOOD_MESSAGES, shares ? 3000 : 0);
     ends_wait(ENDS_SINK, received + GOOD_MESSAGES);
     ends_wait(ENDS_OTHER, ends_published());
     close_listener(&p->control_listener); /* it is not to come again */
@@ -537,23 +544,13 @@ static void serve_good_remote(play *p)
     close_all(p);
 }
 
-static void remove_folder(void)
-{
-    wr_file_remove(folder);
-}
-
 static void prepare(void)
 {
-    if (folder[0] != '\0') {
+    if (control_path[0] != '\0') {
         return;
     }
-    char *made = NULL;
-    REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
-    (void)snprintf(folder, sizeof(folder), "%s", made);
-    free(made);
-    (void)atexit(remove_folder);
-    (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
-    (void)snprintf(fixed_path, PATH_SIZE, "%s/messages", folder);
+    (void)snprintf(control_path, PATH_SIZE, "%s/control", fuzz_folder());
+    (void)snprintf(fixed_path, PATH_SIZE, "%s/messages", fuzz_folder());
     fuzz_silence();
 }
 
@@ -570,7 +567,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         operations[steps[i].op % OPERATIONS](&p, &steps[i]);
         embedded_check(p.gateway);
     }
-    serve_good_remote(&p);
+    serve_good_remote(&p, count % 2 != 0);
     embedded_check(p.gateway);
     weir_gateway_destroy(p.gateway);
     return 0;

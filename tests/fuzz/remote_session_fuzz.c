@@ -40,10 +40,11 @@ typedef struct play {
     uint64_t base;              /* the probe's next number when this remote was attached */
     uint64_t acknowledged;      /* the highest count that may have been accepted */
     bool lossy;                 /* a create agreed on less than acknowledgement of all */
+    bool shares;                /* one agreed on shared memory */
     char uri[URI_SIZE];
 } play;
 
-static char folder[64];
+static const char *folder;
 static char control_path[PATH_SIZE];
 static char message_paths[2][PATH_SIZE];
 
@@ -78,6 +79,7 @@ static void attach(play *p)
     p->acknowledged = 0;
     p->number_end = p->base;
     p->lossy = false;
+    p->shares = false;
 }
 
 static void detach(play *p)
@@ -102,7 +104,10 @@ static void connect_peer(fuzz_peer *peer, const char *path)
 static void connect_messages(play *p, size_t slot, const char *path)
 {
     connect_peer(&p->messages[slot], path);
-    p->connection[slot] = ++p->connections;
+    if (p->shares) {
+        fuzz_peer_share(&p->messages[slot]);
+    }
+    p->connection[slot] = FUZZ_PROBE_CONNECTIONS + ++p->connections;
     p->places[slot] = 0;
 }
 
@@ -235,7 +240,11 @@ static void fill_extension(play *p, const fuzz_step *step, wr_extension *extensi
     if (extension->present) {
         extension->protocol = protocols[step->kind >> 6];
     }
-    if (extension->features == 0) {
+    if (extension->present && (step->number & 4) != 0) {
+        extension->features |= WR_FEATURE_SHARED_MEMORY;
+        p->shares = true;
+    }
+    if ((extension->features & WR_FEATURE_ACKNOWLEDGE) == 0) {
         p->lossy = true;
         return;
     }
@@ -289,24 +298,8 @@ static void step_odd_control(play *p, const fuzz_step *step)
 
 static void step_raw(play *p, const fuzz_step *step)
 {
-    static const struct {
-        const char *bytes;
-        size_t size;
-    } cases[] = {
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x01\x04\x00\x00\x00\x08", 17},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x01\x63\x00\x00\x00\x08", 17},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x08\xa1\x6c\x02\x01\x00\x00\x00\x08", 17},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00\x00",
-         23},
-        {"\x01\x00\x00\x00\x00\x00\x00\x00\x0e\xa1\x60\x00\x00\x00\x0e\x00\x00\x00\x01\x00\x00\x00",
-         23},
-        {"\x01\x00\x00\x00\x00\x00\x10\x00\x00", 9},
-        {"\x01\xff\xff\xff\xff\xff\xff\xff\xff", 9},
-        {"\x02\x00\x00\x00\x00\x00\x00\x00\x00", 9},
-    };
     fuzz_peer *peer = (step->slot & 4) != 0 ? messages_of(p, step) : control_of(p, step);
-    size_t which = step->kind % (sizeof(cases) / sizeof(cases[0]));
-    fuzz_peer_write(peer, cases[which].bytes, 1 + step->number % cases[which].size);
+    fuzz_peer_raw(peer, step->kind, step->number);
 }
 
 static void step_connect_messages(play *p, const fuzz_step *step)
@@ -337,7 +330,7 @@ static void step_read(play *p, const fuzz_step *step)
 static void step_publish(play *p, const fuzz_step *step)
 {
     (void)p;
-    fuzz_probe_publish(step->number, (step->kind & 1) != 0 ? 2000 : 0);
+    fuzz_probe_publish(step->number, (step->kind & 1) != 0 ? 3000 : 0);
 }
 
 static void step_behave(play *p, const fuzz_step *step)
@@ -368,6 +361,22 @@ static void step_spoil_path(play *p, const fuzz_step *step)
     }
 }
 
+/* With shared memory, whether or not it was agreed on. */
+static void step_play(play *p, const fuzz_step *step)
+{
+    fuzz_peer *peer = messages_of(p, step);
+    fuzz_lender_play(&peer->lender, peer, step);
+}
+
+/* Acknowledge in shared memory, as far as that is possible. */
+static void step_say(play *p, const fuzz_step *step)
+{
+    fuzz_peer *peer = messages_of(p, step);
+    uint64_t count = choose_count(p, step->kind);
+    note_count(p, count);
+    fuzz_lender_say(&peer->lender, peer, count, (step->number & 1) != 0);
+}
+
 /* A whole session up to start, so that scripts get deep soon. */
 static void step_session(play *p, const fuzz_step *step)
 {
@@ -388,7 +397,7 @@ static void (*const operations[])(play *, const fuzz_step *) = {
     step_create,       step_start,   step_destroy,     step_raw,     step_acknowledge,
     step_send,         step_read,    step_odd_control, step_publish, step_behave,
     step_session,      step_session, step_spoil_path,  step_settle,  step_connect_messages,
-    step_attach_again,
+    step_attach_again, step_play,    step_play,        step_say,
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -415,17 +424,22 @@ static wr_control_message good_reply(play *p)
 }
 
 /* Connect, create and start; returns where the remote stands. */
-static wr_position good_begin(play *p)
+static wr_position good_begin(play *p, bool shares)
 {
     wr_control_message create = {.type = WR_CONTROL_CREATE, .args = "\"good\""};
     create.uri = choose_uri(p, 0);
     create.extension.present = true;
     create.extension.features = WR_FEATURE_ACKNOWLEDGE;
+    if (shares) {
+        create.extension.features |= WR_FEATURE_SHARED_MEMORY;
+    }
     create.extension.session.bytes[0] = 77;
     connect_peer(&p->control[0], control_path);
     fuzz_peer_greet(&p->control[0]);
     fuzz_peer_control(&p->control[0], &create);
     wr_control_message reply = good_reply(p);
+    p->shares = (reply.extension.features & WR_FEATURE_SHARED_MEMORY) != 0;
+    REQUIRE(shares || !p->shares);
     connect_messages(p, 0, message_paths[0]);
     fuzz_peer_greet(&p->messages[0]);
     fuzz_peer_control(&p->control[0], &(wr_control_message){.type = WR_CONTROL_START});
@@ -434,9 +448,11 @@ static wr_position good_begin(play *p)
     return reply.extension.position;
 }
 
-/* Read all that was published, acknowledging it; `next`: its first number. */
-static void good_read(play *p, uint64_t next)
+/* Read all that was published, acknowledging it; `count`: of what came before. With losses the
+ * numbers are others. */
+static void good_read(play *p, uint64_t count)
 {
+    uint64_t next = p->base + (p->lossy ? 0 : count);
     uint64_t number;
     uint64_t life;
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
@@ -445,11 +461,10 @@ static void good_read(play *p, uint64_t next)
         while (fuzz_peer_take_numbers(&p->messages[0], &number, &life)) {
             REQUIRE(p->lossy ? number >= next : number == next);
             next = number + 1;
+            count++;
         }
-        wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = next - p->base};
-        if (!p->lossy) { /* else the remote's count and ours are not the same */
-            fuzz_peer_control(&p->control[0], &message);
-        }
+        wr_control_message message = {.type = WR_CONTROL_ACKNOWLEDGE, .count = count};
+        fuzz_peer_control(&p->control[0], &message);
         if (next == fuzz_probe_module.published) {
             return;
         }
@@ -457,38 +472,29 @@ static void good_read(play *p, uint64_t next)
     REQUIRE(p->lossy && "all that was published arrives");
 }
 
-static void serve_good_gateway(play *p)
+static void serve_good_gateway(play *p, bool shares)
 {
     close_all(p);
     fuzz_probe_module.behaviour = FUZZ_PROBE_ECHO;
     settle(p);
     wr_file_remove(message_paths[0]);
-    wr_position position = good_begin(p);
+    wr_position position = good_begin(p, shares);
     REQUIRE(p->lossy || position.first <= p->acknowledged);
     uint64_t received = fuzz_probe_module.received;
-    send_numbers(p, 0, GOOD_MESSAGES, 0);
-    good_read(p, p->base + (p->lossy ? 0 : position.first));
+    send_numbers(p, 0, GOOD_MESSAGES, shares ? 3000 : 0);
+    good_read(p, position.first);
     REQUIRE(fuzz_probe_module.received == received + GOOD_MESSAGES);
     fuzz_peer_control(&p->control[0], &(wr_control_message){.type = WR_CONTROL_DESTROY});
     settle(p);
     REQUIRE(fuzz_probe_module.state == FUZZ_PROBE_NONE);
 }
 
-static void remove_folder(void)
-{
-    wr_file_remove(folder);
-}
-
 static void prepare(void)
 {
-    if (folder[0] != '\0') {
+    if (control_path[0] != '\0') {
         return;
     }
-    char *made = NULL;
-    REQUIRE(wr_folder_create_private("weir-fuzz", &made, NULL) == WEIR_OK);
-    (void)snprintf(folder, sizeof(folder), "%s", made);
-    free(made);
-    (void)atexit(remove_folder);
+    folder = fuzz_folder();
     (void)snprintf(control_path, PATH_SIZE, "%s/control", folder);
     (void)snprintf(message_paths[0], PATH_SIZE, "%s/m0", folder);
     (void)snprintf(message_paths[1], PATH_SIZE, "%s/m1", folder);
@@ -506,7 +512,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < count; i++) {
         operations[steps[i].op % OPERATIONS](&p, &steps[i]);
     }
-    serve_good_gateway(&p);
+    serve_good_gateway(&p, count % 2 != 0);
     close_all(&p);
     detach(&p);
     wr_file_remove(message_paths[0]); /* what a script made itself */

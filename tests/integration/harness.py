@@ -85,6 +85,18 @@ def process_stat(pid):
     return text.rpartition(")")[2].split() if text else None
 
 
+def has_shared_memory():
+    """Linux 5.14 and later have what Weir needs for it."""
+    return hasattr(os, "memfd_create") and \
+        tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (5, 14)
+
+
+def shared(pid):
+    """The inodes of the memory that the process has mapped and others can have, too."""
+    lines = read_text(f"/proc/{pid}/maps").splitlines()
+    return {line.split()[4] for line in lines if "/memfd:" in line}
+
+
 def is_alive(pid):
     """A zombie is not."""
     try:

@@ -101,6 +101,7 @@ class LastWords(CrashTest):
         gateway.stop()
 
 BEFORE = [b"message %d" % number for number in range(40)]
+LARGE = [bytes([number]) * size for number, size in enumerate([2048, 3000, 8192, 20000] * 10)]
 KEPT = 16  # messages before the one at which it crashed that are in a report, at least
 
 
@@ -164,6 +165,52 @@ class Reports(CrashTest):
             self.assertTrue(any("libcrash.so" in line for line in report["lines"]))
         self.assert_messages(folder, report, BEFORE)
         self.check_replay(folder)
+
+    def check_bytes_of_replay(self, folder):
+        """Without the message at which it crashes all are published as they were."""
+        order = frames([b"crash"])
+        data = harness.read_bytes(os.path.join(folder, "messages"))
+        self.assertTrue(data.endswith(order))
+        with open(os.path.join(folder, "messages"), "wb") as file:
+            file.write(data[:-len(order)])
+        published = os.path.join(folder, "published.json")
+        os.remove(published)
+        again = self.replay(folder, "without the order")
+        wanted = messages_of(folder)
+        harness.wait_until(lambda: harness.logged_contents(published) == wanted,
+                           "the messages of the report are published again")
+        again.stop()
+
+    def check_large_messages(self, **source):
+        """They lie in memory that the gateway shares with processes, some of which are gone when
+        the report is written. The message at which it crashes comes when it has had them all."""
+        for name, contents in (("large", LARGE), ("order", [b"crash"])):
+            with open(self.path(name), "wb") as file:
+                file.write(frames(contents))
+        trigger = {"outprocess.loader": native("", "replay")["loader"],
+                   "module.args": {"file": self.path("order")}}
+        gateway = self.start_gateway(
+            [logger(), native("victim", "crash", "memory", isolation="process", restart=NEVER),
+             native("source", "replay", {"file": self.path("large")}, **source),
+             harness.remote("trigger", "trigger_control", trigger)],
+            [link("source", "victim"), link("trigger", "victim"), link("victim", "logger")])
+        harness.wait_until(
+            lambda: len(harness.logged_contents(self.path("logger.txt"))) == len(LARGE),
+            "all large messages have been through the victim")
+        both = harness.shared(gateway.pid) & harness.shared(gateway.launched_pids()["victim"])
+        self.assertEqual(len(both), 2 if harness.has_shared_memory() else 0)
+        self.start("trigger", harness.WEIR, "host", "trigger_control")
+        folder, report = self.report_of(gateway)
+        gateway.stop()
+        self.assert_messages(folder, report, LARGE)
+        self.check_replay(folder)
+        self.check_bytes_of_replay(folder)
+
+    def test_large_messages(self):
+        self.check_large_messages()
+
+    def test_large_messages_of_another_process(self):
+        self.check_large_messages(isolation="process")
 
     def test_nobody_else_can_read_it(self):
         gateway = self.start_crash("exit")

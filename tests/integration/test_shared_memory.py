@@ -7,22 +7,10 @@ import signal
 import unittest
 
 import harness
-from harness import link, native
+from harness import link, native, shared
 
 KIB = 1024
 MIB = 1024 * KIB
-
-
-def has_memory_file():
-    """Linux 5.1 and later."""
-    return hasattr(os, "memfd_create") and \
-        tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (5, 1)
-
-
-def shared(pid):
-    """The inodes of the memory that the process has mapped and others can have, too."""
-    lines = harness.read_text(f"/proc/{pid}/maps").splitlines()
-    return {line.split()[4] for line in lines if "/memfd:" in line}
 
 
 def descriptors(pid):
@@ -39,7 +27,7 @@ def process(name, args, entrypoint=None, **more):
     return module
 
 
-@unittest.skipUnless(has_memory_file(), "this system has no memory of the kind that is shared")
+@unittest.skipUnless(harness.has_shared_memory(), "this system has no memory of the kind that is shared")
 class SharedMemory(harness.WeirTest):
     def echo(self, size, count, **middle):
         """A source, a module in a process of its own that publishes what it gets, and a sink."""

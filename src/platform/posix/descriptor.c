@@ -10,8 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared_memory_os.h"
-
 /* One header and one descriptor. */
 typedef union control {
     struct cmsghdr header; /* for its alignment */
@@ -56,12 +54,11 @@ ssize_t wr_descriptor_read(int fd, struct iovec *parts, size_t count, wr_receive
     return result;
 }
 
-ssize_t wr_descriptor_write(int fd, struct iovec *parts, size_t count,
-                            const wr_shared_memory *memory)
+ssize_t wr_descriptor_write(int fd, struct iovec *parts, size_t count, int attached)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     control room;
-    if (memory != NULL) {
+    if (attached >= 0) {
         memset(&room, 0, sizeof(room));
         message.msg_control = &room;
         message.msg_controllen = sizeof(room.bytes);
@@ -69,8 +66,7 @@ ssize_t wr_descriptor_write(int fd, struct iovec *parts, size_t count,
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int));
-        int sent = wr_shared_memory_descriptor(memory);
-        memcpy(CMSG_DATA(header), &sent, sizeof(int));
+        memcpy(CMSG_DATA(header), &attached, sizeof(int));
     }
     return sendmsg(fd, &message, MSG_NOSIGNAL);
 }

@@ -10,8 +10,6 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "platform/shared_memory.h"
-
 /* What came and was not taken yet. */
 typedef struct wr_received {
     int fd;    /* -1: none */
@@ -22,9 +20,8 @@ typedef struct wr_received {
 
 /* As readv. What comes is kept in `received` if nothing is there, and closed if something is. */
 ssize_t wr_descriptor_read(int fd, struct iovec *parts, size_t count, wr_received *received);
-/* As writev, without a signal; with the first byte goes the memory's descriptor, unless it is
- * NULL. */
-ssize_t wr_descriptor_write(int fd, struct iovec *parts, size_t count,
-                            const wr_shared_memory *memory);
+/* As writev, without a signal; with the first byte goes the descriptor `attached`, unless it is -1.
+ */
+ssize_t wr_descriptor_write(int fd, struct iovec *parts, size_t count, int attached);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Shared memory: a file that has no name and lies in memory (memfd). Its seals say what nobody can
- * do with it any more. Invariant: the size of what is mapped cannot shrink, so no access to it
- * raises a signal.
+ * do with it any more. Invariant: the size of what is mapped cannot shrink, and no page of it goes
+ * away, so no access to what is secured raises a signal.
  */
 #define _GNU_SOURCE
 #include "platform/shared_memory.h"
@@ -21,12 +21,16 @@
 #include "os_error.h"
 #include "shared_memory_os.h"
 
-/* For C libraries that are older than the system: of Linux 5.1 and 6.3. */
+/* For C libraries that are older than the system: of Linux 5.1, 6.3 and 5.14. */
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008u
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /* What keeps a reader from being hit by a change of the size. */
@@ -37,9 +41,11 @@
 #define ALL_SEALS (READER_SEALS | F_SEAL_SEAL)
 
 struct wr_shared_memory {
-    int fd;
+    int fd; /* -1: it is on its way, or was */
     void *bytes;
     size_t size;
+    size_t secured; /* a multiple of the page's size, unless it is all */
+    bool created;   /* here, to be written; else it is only read */
 };
 
 static int create_file(void)
@@ -63,6 +69,9 @@ static int prepare(wr_shared_memory *memory)
         return errno;
     }
     memory->bytes = bytes;
+    if (madvise(bytes, 0, MADV_POPULATE_WRITE) != 0) {
+        return errno; /* can this be asked for, of no bytes here? */
+    }
     return fcntl(memory->fd, F_ADD_SEALS, ALL_SEALS) == 0 ? 0 : errno;
 }
 
@@ -70,11 +79,11 @@ static weir_err create_error(int number, size_t size, wr_error *error)
 {
     switch (number) {
     case ENOSYS: /* no such call, or a sandbox that says so */
-    case EINVAL: /* no such seal */
+    case EINVAL: /* no such seal, or advice */
     case EPERM:
     case EACCES:
         return wr_error_set(error, WEIR_ERR_UNSUPPORTED,
-                            "the system has no shared memory that can be sealed (Linux 5.1 has), "
+                            "the system has no shared memory that can be sealed (Linux 5.14 has), "
                             "or this process may not use it");
     default:
         return wr_os_error_set(error, number, "cannot make shared memory of %zu bytes", size);
@@ -91,6 +100,7 @@ weir_err wr_shared_memory_create(size_t size, wr_shared_memory **out, wr_error *
         return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a handle of shared memory");
     }
     memory->size = size;
+    memory->created = true;
     memory->fd = create_file();
     int number = memory->fd < 0 ? errno : prepare(memory);
     if (number != 0) {
@@ -199,13 +209,27 @@ weir_err wr_shared_memory_adopt(int fd, size_t limit, wr_shared_memory **out, wr
     return WEIR_OK;
 }
 
+/* By touching the pages, in a way that fails where an access would raise a signal. Nothing that
+ * works on the file instead (fallocate, or lseek for its holes): such calls lock it, and whoever
+ * else has it can hold that lock for as long as it likes, by a write from memory that does not
+ * come. */
 weir_err wr_shared_memory_secure(wr_shared_memory *memory, size_t size)
 {
-    int result;
-    do {
-        result = fallocate(memory->fd, 0, 0, (off_t)size);
-    } while (result != 0 && errno == EINTR);
-    return result == 0 ? WEIR_OK : WEIR_ERR_MEMORY;
+    if (size <= memory->secured) {
+        return WEIR_OK;
+    }
+    if (size > memory->size) {
+        return WEIR_ERR_MEMORY;
+    }
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *from = (unsigned char *)memory->bytes + memory->secured;
+    int advice = memory->created ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    if (madvise(from, size - memory->secured, advice) != 0) {
+        return WEIR_ERR_MEMORY;
+    }
+    size_t end = (size + page - 1) / page * page;
+    memory->secured = end < memory->size ? end : memory->size;
+    return WEIR_OK;
 }
 
 void wr_shared_memory_close(wr_shared_memory *memory)
@@ -232,7 +256,9 @@ size_t wr_shared_memory_size(const wr_shared_memory *memory)
     return memory->size;
 }
 
-int wr_shared_memory_descriptor(const wr_shared_memory *memory)
+int wr_shared_memory_take_descriptor(wr_shared_memory *memory)
 {
-    return memory->fd;
+    int fd = memory->fd;
+    memory->fd = -1;
+    return fd;
 }

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/shared_memory.h"
@@ -46,6 +47,22 @@ static int open_descriptors(void)
         count += fcntl(fd, F_GETFD) >= 0;
     }
     return count;
+}
+
+/* That which is opened next. */
+static int lowest_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+    close(fd);
+    return fd;
+}
+
+/* So many bytes of the file are there. */
+static size_t bytes_there(int fd)
+{
+    struct stat file;
+    assert_int_equal(fstat(fd, &file), 0);
+    return (size_t)file.st_blocks * 512;
 }
 
 static int open_pair(void **state)
@@ -93,7 +110,7 @@ static void read_text(wr_stream *stream, const char *expected)
     assert_memory_equal(text, expected, got);
 }
 
-static void send_memory(pair *streams, const wr_shared_memory *memory)
+static void send_memory(pair *streams, wr_shared_memory *memory)
 {
     wr_stream_attach_memory(streams->a, memory);
     write_text(streams->a, "x");
@@ -205,11 +222,46 @@ static void more_than_there_is_cannot_be_secured(void **state)
     wr_shared_memory_close(memory);
 }
 
+static void securing_takes_what_is_asked_for_and_no_more(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    wr_shared_memory *memory = make();
+    int fd = wr_shared_memory_take_descriptor(memory);
+    assert_int_equal(bytes_there(fd), 0);
+    assert_int_equal(wr_shared_memory_secure(memory, 1), WEIR_OK);
+    assert_int_equal(bytes_there(fd), page);
+    assert_int_equal(wr_shared_memory_secure(memory, page), WEIR_OK);
+    assert_int_equal(bytes_there(fd), page);
+    assert_int_equal(wr_shared_memory_secure(memory, SIZE), WEIR_OK);
+    assert_int_equal(bytes_there(fd), SIZE);
+    close(fd);
+    wr_shared_memory_close(memory);
+}
+
+/* Memory that is sealed as it should be, and of which nothing is there. */
+static void pages_that_the_peer_never_touched_are_secured_by_the_reader(void **state)
+{
+    pair *streams = *state;
+    int fd = memfd_create("weir-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE), 0);
+    send_descriptors(streams, &fd, 1);
+    read_text(streams->b, "x");
+    wr_shared_memory *theirs = take(streams);
+    assert_int_equal(bytes_there(fd), 0);
+    assert_int_equal(wr_shared_memory_secure(theirs, SIZE / 2), WEIR_OK);
+    assert_int_equal(bytes_there(fd), SIZE / 2);
+    assert_int_equal(wr_shared_memory_secure(theirs, SIZE + 1), WEIR_ERR_MEMORY);
+    close(fd);
+    wr_shared_memory_close(theirs);
+}
+
 static void nobody_can_change_its_size_nor_map_it_to_write(void **state)
 {
     (void)state;
     wr_shared_memory *memory = make();
-    int fd = wr_shared_memory_descriptor(memory);
+    int fd = wr_shared_memory_take_descriptor(memory);
     assert_int_equal(ftruncate(fd, 0), -1);
     assert_int_equal(ftruncate(fd, 2 * SIZE), -1);
     char byte = 'x';
@@ -222,6 +274,7 @@ static void nobody_can_change_its_size_nor_map_it_to_write(void **state)
     assert_ptr_equal(map, MAP_FAILED);
     assert_int_equal(errno, EPERM);
     close(again);
+    close(fd);
     wr_shared_memory_close(memory);
 }
 
@@ -296,19 +349,17 @@ static void attached_memory_waits_for_room_in_the_stream(void **state)
 static void memory_that_the_system_does_not_send_is_unsupported(void **state)
 {
     pair *streams = *state;
-    wr_shared_memory *memory = make();
     const wr_slice slice = {"x", 1};
+    char byte;
     size_t sent = 0;
+    int before = open_descriptors();
+    int fd = lowest_descriptor();
+    wr_shared_memory *memory = make();
     wr_stream_attach_memory(streams->a, memory);
-    int fd = wr_shared_memory_descriptor(memory);
-    int kept = dup(fd);
-    close(fd); /* so that the system refuses it */
+    close(fd); /* its own, so that the system refuses it */
     assert_int_equal(wr_stream_write(streams->a, &slice, 1, &sent), WEIR_ERR_UNSUPPORTED);
-    assert_int_equal(dup2(kept, fd), fd);
-    close(kept);
-    wr_stream_attach_memory(streams->a, NULL);
-    write_text(streams->a, "y");
-    read_text(streams->b, "y");
+    assert_int_equal(wr_stream_read(streams->b, &byte, 1, &sent), WEIR_ERR_WOULD_BLOCK);
+    assert_int_equal(open_descriptors(), before);
     wr_shared_memory_close(memory);
 }
 
@@ -349,9 +400,10 @@ static void nobody_can_make_a_hole_in_it(void **state)
     (void)state;
     wr_shared_memory *memory = make();
     assert_int_equal(wr_shared_memory_secure(memory, SIZE), WEIR_OK);
-    int fd = wr_shared_memory_descriptor(memory);
+    int fd = wr_shared_memory_take_descriptor(memory);
     assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE), -1);
     assert_int_equal(errno, EPERM);
+    close(fd);
     assert_int_equal(madvise(wr_shared_memory_bytes(memory), SIZE, MADV_REMOVE), -1);
     assert_int_equal(errno, EPERM);
     wr_shared_memory_close(memory);
@@ -404,7 +456,7 @@ static void surplus_descriptors_are_closed(void **state)
 {
     pair *streams = *state;
     wr_shared_memory *memory = make();
-    int fd = wr_shared_memory_descriptor(memory);
+    int fd = wr_shared_memory_take_descriptor(memory);
     int before = open_descriptors();
     const int many[8] = {fd, fd, fd, fd, fd, fd, fd, fd};
     send_descriptors(streams, many, 8);
@@ -418,18 +470,46 @@ static void surplus_descriptors_are_closed(void **state)
     assert_refused(streams, NO_LIMIT, WEIR_ERR_NOT_FOUND, "no shared memory");
     wr_shared_memory_close(theirs);
     wr_shared_memory_close(memory);
+    close(fd);
 }
 
 static void closing_the_stream_closes_what_was_not_taken(void **state)
 {
     pair *streams = *state;
-    wr_shared_memory *memory = make();
     int before = open_descriptors();
+    wr_shared_memory *memory = make();
     send_memory(streams, memory);
-    assert_int_equal(open_descriptors(), before + 1);
+    assert_int_equal(open_descriptors(), before + 1); /* the one that came */
     wr_stream_close(streams->b);
     streams->b = NULL;
     assert_int_equal(open_descriptors(), before - 1);
+    wr_shared_memory_close(memory);
+}
+
+static void closing_the_stream_closes_what_was_not_sent(void **state)
+{
+    pair *streams = *state;
+    int before = open_descriptors();
+    wr_shared_memory *memory = make();
+    wr_stream_attach_memory(streams->a, memory);
+    assert_int_equal(open_descriptors(), before + 1);
+    wr_stream_close(streams->a);
+    streams->a = NULL;
+    assert_int_equal(open_descriptors(), before - 1);
+    wr_shared_memory_close(memory);
+}
+
+static void no_descriptor_is_needed_when_it_has_come(void **state)
+{
+    pair *streams = *state;
+    int before = open_descriptors();
+    wr_shared_memory *memory = make();
+    send_memory(streams, memory);
+    wr_shared_memory *theirs = take(streams);
+    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(wr_shared_memory_secure(memory, SIZE), WEIR_OK);
+    assert_int_equal(wr_shared_memory_secure(theirs, SIZE), WEIR_OK);
+    wr_shared_memory_close(theirs);
     wr_shared_memory_close(memory);
 }
 
@@ -446,8 +526,10 @@ static void without_a_free_descriptor_it_is_lost_and_the_bytes_are_not(void **st
     read_text(streams->b, "x");
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_refused(streams, NO_LIMIT, WEIR_ERR_IO, "may not open more files");
-    send_memory(streams, memory);
+    wr_shared_memory *another = make();
+    send_memory(streams, another);
     wr_shared_memory_close(take(streams));
+    wr_shared_memory_close(another);
     wr_shared_memory_close(memory);
 }
 
@@ -461,6 +543,8 @@ int main(void)
         cmocka_unit_test(fresh_memory_is_zero_and_can_be_written),
         cmocka_unit_test(sizes_that_cannot_be_are_refused),
         cmocka_unit_test(more_than_there_is_cannot_be_secured),
+        cmocka_unit_test(securing_takes_what_is_asked_for_and_no_more),
+        IN_PAIR(pages_that_the_peer_never_touched_are_secured_by_the_reader),
         cmocka_unit_test(nobody_can_change_its_size_nor_map_it_to_write),
         IN_PAIR(what_the_creator_writes_the_other_side_reads),
         IN_PAIR(the_reader_cannot_make_it_writable),
@@ -477,6 +561,8 @@ int main(void)
         IN_PAIR(memory_of_huge_pages_is_refused),
         IN_PAIR(surplus_descriptors_are_closed),
         IN_PAIR(closing_the_stream_closes_what_was_not_taken),
+        IN_PAIR(closing_the_stream_closes_what_was_not_sent),
+        IN_PAIR(no_descriptor_is_needed_when_it_has_come),
         IN_PAIR(without_a_free_descriptor_it_is_lost_and_the_bytes_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@
 /* The three after fd: see wr_stream_attach_memory. */
 struct wr_stream {
     int fd;
-    const wr_shared_memory *attached; /* borrowed; NULL: none */
+    int attached; /* a descriptor; -1: none */
     bool accepts;
     wr_received received;
 };
@@ -33,7 +33,7 @@ weir_err wr_stream_adopt(int fd, wr_stream **out)
         close(fd);
         return WEIR_ERR_MEMORY;
     }
-    *stream = (wr_stream){.fd = fd, .received = WR_RECEIVED_NOTHING};
+    *stream = (wr_stream){.fd = fd, .attached = -1, .received = WR_RECEIVED_NOTHING};
     *out = stream;
     return WEIR_OK;
 }
@@ -166,7 +166,15 @@ static weir_err write_error(const wr_stream *stream, int number)
 {
     weir_err err = transfer_error(number);
     bool of_bytes = err == WEIR_ERR_WOULD_BLOCK || err == WEIR_ERR_CLOSED;
-    return stream->attached == NULL || of_bytes ? err : WEIR_ERR_UNSUPPORTED;
+    return stream->attached < 0 || of_bytes ? err : WEIR_ERR_UNSUPPORTED;
+}
+
+static void drop_attached(wr_stream *stream)
+{
+    if (stream->attached >= 0) {
+        close(stream->attached);
+        stream->attached = -1;
+    }
 }
 
 weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count, size_t *sent)
@@ -187,14 +195,15 @@ weir_err wr_stream_write(wr_stream *stream, const wr_slice *slices, size_t count
     if (result == 0) {
         return WEIR_ERR_INVALID; /* the slices held nothing to send */
     }
-    stream->attached = NULL;
+    drop_attached(stream); /* the other side has one of its own now */
     *sent = (size_t)result;
     return WEIR_OK;
 }
 
-void wr_stream_attach_memory(wr_stream *stream, const wr_shared_memory *memory)
+void wr_stream_attach_memory(wr_stream *stream, wr_shared_memory *memory)
 {
-    stream->attached = memory;
+    drop_attached(stream);
+    stream->attached = wr_shared_memory_take_descriptor(memory);
 }
 
 void wr_stream_accept_memory(wr_stream *stream)
@@ -244,6 +253,7 @@ void wr_stream_close(wr_stream *stream)
     if (stream == NULL) {
         return;
     }
+    drop_attached(stream);
     if (stream->received.fd >= 0) {
         close(stream->received.fd);
     }
