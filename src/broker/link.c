@@ -9,6 +9,8 @@
 #include "broker/node.h"
 #include "broker/totals.h"
 
+static _Atomic uint64_t links_made; /* orders nothing */
+
 weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, wr_link **out)
 {
     wr_link *link = aligned_alloc(WR_CACHE_LINE, sizeof(*link));
@@ -17,6 +19,7 @@ weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, 
     }
     *link = (wr_link){.source = wr_node_ref(source), .sink = wr_node_ref(sink)};
     wr_mailbox_init(&link->box, config);
+    link->number = atomic_fetch_add_explicit(&links_made, 1, memory_order_relaxed) + 1;
     atomic_init(&link->refs, 1);
     *out = link;
     return WEIR_OK;

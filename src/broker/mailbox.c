@@ -309,6 +309,11 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count)
     atomic_fetch_add(&box->dropped_closed, count);
 }
 
+void wr_mailbox_count_poison(wr_mailbox *box)
+{
+    atomic_fetch_add(&box->dropped_poison, 1);
+}
+
 size_t wr_mailbox_purge(wr_mailbox *box)
 {
     weir_message *batch[64];
@@ -364,6 +369,7 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
 {
     /* What left is read before what came, so that queued is never negative. */
     wr_mailbox_counts counts = {
+        .dropped_poison = atomic_load(&box->dropped_poison), /* before what it is a part of */
         .delivered = atomic_load(&box->delivered),
         .dropped_full = atomic_load(&box->dropped_full),
         .dropped_closed = atomic_load(&box->dropped_closed),
@@ -372,6 +378,7 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
         atomic_load(&box->tail) + atomic_load(&box->overflow_entered) + atomic_load(&box->refused);
     counts.queued =
         counts.accepted - counts.delivered - counts.dropped_full - counts.dropped_closed;
+    counts.delivered -= counts.dropped_poison;
     return counts;
 }
 
@@ -382,5 +389,6 @@ void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum)
     sum->delivered += counts.delivered;
     sum->dropped_full += counts.dropped_full;
     sum->dropped_closed += counts.dropped_closed;
+    sum->dropped_poison += counts.dropped_poison;
     sum->queued += counts.queued;
 }

@@ -119,6 +119,7 @@ struct wr_node {
     size_t rest_first;
     size_t rest_count;
     size_t refused;    /* by wr_node_refuse in this consume; the running thread */
+    uint64_t from;     /* the number of the link that this consume's messages are from; likewise */
     atomic_bool sweep; /* a link in was closed: drop what it holds, even when not allowed to run */
 
     /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
@@ -161,6 +162,9 @@ void wr_node_set_absent(wr_node *node, bool absent);
 /* Inside consume: `count` of the messages that it takes could never be delivered; they are counted
  * as dropped. */
 void wr_node_refuse(wr_node *node, size_t count);
+
+/* Inside consume: the number of the link that its messages are from, for wr_broker_count_poison. */
+uint64_t wr_node_consuming(const wr_node *node);
 
 /* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY.
  */

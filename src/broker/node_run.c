@@ -112,6 +112,7 @@ static bool may_run(const wr_node *node)
 static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t count)
 {
     node->refused = 0;
+    node->from = link->number;
     for (size_t i = 0; i < count; i++) {
         wr_prefetch(msgs[i]); /* another core wrote it a moment ago */
     }
