@@ -93,13 +93,12 @@ static void print_stats(weir_gateway *gateway)
     (void)fprintf(
         stderr, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " modules, %" PRIu64 " links\n",
         stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules, stats.links);
-    (void)fprintf(
-        stderr,
-        "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64
-        ", dropped %" PRIu64 " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
-        "\n",
-        stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
-        stats.dropped_poison, stats.queued);
+    (void)fprintf(stderr,
+                  "messages over all links, removed ones included: accepted %" PRIu64
+                  ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
+                  " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
+                  stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
+                  stats.dropped_poison, stats.queued);
     (void)fprintf(stderr,
                   "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
                   "; overruns of native modules: %" PRIu64 "\n",

@@ -142,9 +142,9 @@ WEIR_API void weir_gateway_links(weir_gateway *gateway,
 /**
  * The gateway as a whole. Messages are counted over all links, once for each link that they enter,
  * those of links and modules that were removed included; so no counter but `queued` and
- * `unacknowledged` ever becomes less (but for `delivered`, by one, when a message that a remote sink
- * had been given is set aside and counted as dropped_poison instead), and at any time, exactly:
- * accepted = delivered + dropped_full + dropped_closed + dropped_poison + queued.
+ * `unacknowledged` ever becomes less (but for `delivered`, by one, when a message that a remote
+ * sink had been given is set aside and counted as dropped_poison instead), and at any time,
+ * exactly: accepted = delivered + dropped_full + dropped_closed + dropped_poison + queued.
  */
 typedef struct weir_stats {
     size_t size;        /**< sizeof(weir_stats): the struct can grow */
@@ -165,7 +165,7 @@ typedef struct weir_stats {
 /** Start from this: `weir_stats stats = WEIR_STATS_INIT;` */
 #define WEIR_STATS_INIT                                                                            \
     {                                                                                              \
-        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
+        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                     \
     }
 
 /** Fill in as much of `stats` as its size says. Any thread but a module's callback, at any time: it

@@ -24,7 +24,8 @@ typedef struct crash_job {
     wr_window_given *messages;
     char **texts; /* every text that was copied */
     size_t text_count;
-    bool failed; /* out of memory */
+    bool failed;  /* out of memory */
+    char *folder; /* where it was written; NULL: it was not */
 } crash_job;
 
 static atomic_uint jobs; /* orders nothing */
@@ -41,6 +42,7 @@ static void free_job(crash_job *job)
     free((void *)job->launch.process.env);
     free(job->messages);
     free(job->texts);
+    free(job->folder);
     free(job);
 }
 
@@ -145,27 +147,38 @@ static crash_job *make_job(const wr_crash_report *from)
     return job;
 }
 
+static void log_failure(const wr_crash_report *report, const char *why)
+{
+    wr_log(report->module, WEIR_LOG_ERROR, "%s: %s",
+           report->poison_deaths > 0
+               ? "a message that it dies of cannot be set aside, and comes again"
+               : "no crash report",
+           why);
+}
+
 static void write_report(uv_work_t *work)
 {
     crash_job *job = (crash_job *)work;
-    char *folder = NULL;
     wr_error error = {.code = WEIR_OK};
-    if (wr_crash_report_write(&job->report, &folder, &error) != WEIR_OK) {
-        wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s", wr_error_text(&error));
-        return;
+    if (wr_crash_report_write(&job->report, &job->folder, &error) != WEIR_OK) {
+        log_failure(&job->report, wr_error_text(&error));
+    } else if (job->report.on_done == NULL) {
+        wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", job->folder,
+               job->report.message_count > 0 ? " (to give it its last messages again: weir run "
+                                               "replay.json, in that folder)"
+                                             : "");
     }
-    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", folder,
-           job->report.message_count > 0 ? " (to give it its last messages again: weir run "
-                                           "replay.json, in that folder)"
-                                         : "");
-    free(folder);
 }
 
 static void on_written(uv_work_t *work, int status)
 {
+    crash_job *job = (crash_job *)work;
     (void)status;
     atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
-    free_job((crash_job *)work);
+    if (job->report.on_done != NULL) {
+        job->report.on_done(job->report.arg, job->folder);
+    }
+    free_job(job);
 }
 
 static bool start_job(wr_loop *loop, const wr_crash_report *report)
@@ -181,18 +194,18 @@ static bool start_job(wr_loop *loop, const wr_crash_report *report)
     return true;
 }
 
-void wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
+bool wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
 {
     if (report->settings->reports_max == 0) {
-        return;
+        return false;
     }
     if (atomic_fetch_add_explicit(&jobs, 1, memory_order_relaxed) >= JOBS_MAX) {
-        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: %u others are still being written",
-               JOBS_MAX);
+        log_failure(report, "too many reports are still being written");
     } else if (start_job(loop, report)) {
-        return;
+        return true;
     } else {
-        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: out of memory");
+        log_failure(report, "out of memory");
     }
     atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
+    return false;
 }

@@ -432,7 +432,7 @@ typedef struct loop_call {
 static void start_on_loop(void *arg)
 {
     loop_call *call = arg;
-    wr_crash_report_start(call->loop, call->report);
+    (void)wr_crash_report_start(call->loop, call->report);
 }
 
 static void the_loop_does_not_wait_for_it(void **state)

@@ -68,14 +68,20 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
     wr_node_refuse(proxy->node, 1);
 }
 
+/* Must the next message wait for an acknowledgement? Under tx_lock. */
+static bool is_held(const wr_proxy *proxy)
+{
+    return wr_window_full(&proxy->window) || proxy->window.next >= proxy->send_end;
+}
+
 /* Give the channel what waits in the window. Under tx_lock. */
 static void pump(wr_proxy *proxy)
 {
     weir_message *msg;
-    while (!proxy->tx_waits && !wr_window_full(&proxy->window) &&
-           (msg = wr_window_peek(&proxy->window)) != NULL) {
+    while (!proxy->tx_waits && !is_held(proxy) && (msg = wr_window_peek(&proxy->window)) != NULL) {
         if (image_size(msg) > proxy->peer_limit) { /* its predecessor would have taken it */
             note_too_large(proxy, image_size(msg));
+            wr_origins_drop(&proxy->origins, proxy->window.next);
             wr_window_drop(&proxy->window);
             continue;
         }
@@ -106,7 +112,15 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count)
         }
         refuse(proxy, msgs[taken++]);
     }
+    wr_origins_add(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
+                   proxy->window.acknowledged);
     return taken;
+}
+
+/* May it be given what comes from the mailboxes? Under tx_lock. */
+static bool takes_more(const wr_proxy *proxy)
+{
+    return wr_window_waiting(&proxy->window) == 0 && proxy->send_end == UINT64_MAX;
 }
 
 static size_t consume(void *self, weir_message **msgs, size_t count)
@@ -114,13 +128,13 @@ static size_t consume(void *self, weir_message **msgs, size_t count)
     wr_proxy *proxy = self;
     size_t taken = 0;
     wr_mutex_lock(&proxy->tx_lock);
-    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
+    if (proxy->channel != NULL && !proxy->tx_waits && takes_more(proxy)) {
         taken = take(proxy, msgs, count);
     }
     if (taken < count) {
         /* Until the socket can be written, an acknowledgement comes, or the next connection. */
         wr_node_pause(proxy->node);
-        proxy->ack_waits = wr_window_full(&proxy->window);
+        proxy->ack_waits = is_held(proxy) || proxy->send_end != UINT64_MAX;
         if (proxy->channel != NULL && !proxy->tx_waits && !proxy->ack_waits) {
             wait_for_socket(proxy);
         }
@@ -201,6 +215,7 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
     wr_mutex_lock(&proxy->tx_lock);
     proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
+    wr_proxy_hold_back(proxy, acknowledged);
     proxy->ack_waits = false;
     wr_mutex_unlock(&proxy->tx_lock);
 }
@@ -249,8 +264,7 @@ bool wr_proxy_flush(wr_proxy *proxy)
         proxy->tx_waits = false;
         pump(proxy);
         err = wr_channel_flush(proxy->channel);
-    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
-             !wr_window_full(&proxy->window));
+    } while (err == WEIR_OK && wr_window_waiting(&proxy->window) > 0 && !is_held(proxy));
     note_result(proxy, err);
     wr_mutex_unlock(&proxy->tx_lock);
     update_watch(proxy);
@@ -261,11 +275,12 @@ weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_mutex_lock(&proxy->tx_lock);
     weir_err err = wr_window_acknowledge(&proxy->window, count);
+    wr_proxy_on_progress(proxy);
     bool stuck = proxy->ack_waits || wr_window_waiting(&proxy->window) > 0;
     if (stuck) {
         wr_window_release(&proxy->window); /* else by those who put more, see there */
     }
-    bool go_on = stuck && !wr_window_full(&proxy->window);
+    bool go_on = stuck && !is_held(proxy);
     proxy->ack_waits = proxy->ack_waits && !go_on;
     wr_mutex_unlock(&proxy->tx_lock);
     /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
@@ -366,6 +381,7 @@ static void on_greeted(wr_proxy *proxy)
                  proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
     wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
+    wr_proxy_begin_carefully(proxy);
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
