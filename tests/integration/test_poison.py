@@ -68,9 +68,9 @@ class PoisonTest(CrashTest):
         found = first_times(harness.logged_contents(self.path("logger.txt")))
         self.assertEqual([content for content in found if content in set(contents)], contents)
 
-    def check_set_aside(self, contents, count=1, gateway=None, **more):
+    def check_set_aside(self, contents, count=1, **more):
         """All but b"crash" arrive, in order; each of these has a report of its own."""
-        gateway = gateway or self.start_victim(contents, **more)
+        gateway = self.start_victim(contents, **more)
         others = [content for content in contents if content != b"crash"]
         self.wait_for_arrival(others)
         counts = self.links(gateway)[("source", "victim")]
