@@ -52,6 +52,10 @@ typedef struct wr_broker_totals {
 /* All counters added up; exact, whatever is added or removed meanwhile. */
 wr_broker_totals wr_broker_add_up(wr_broker *broker);
 
+/* A message that the consumer took from the link with this number (wr_node_consuming), and that was
+ * counted as delivered since, is dropped after all, as poison. The link may be removed by now. */
+void wr_broker_count_poison(wr_broker *broker, uint64_t link_number);
+
 /* Call `visit` for each link in the order of adding. It must not call the broker. */
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),
                          void *user);

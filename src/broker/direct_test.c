@@ -26,8 +26,9 @@ static bool gather(void *self)
 }
 
 /* As a proxy: taking by either way is one at a time, under the consumer's own lock. */
-static bool direct(void *self, weir_message *msg)
+static bool direct(void *self, uint64_t link, weir_message *msg)
 {
+    (void)link;
     test_sink *sink = self;
     size_t each = atomic_load(&refusing);
     if (each > 0 && test_number(msg) % each == each - 1) {

@@ -360,6 +360,11 @@ void wr_mailbox_count_passed(wr_mailbox *box)
     atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
 }
 
+void wr_mailbox_count_poison(wr_mailbox *box)
+{
+    atomic_fetch_add(&box->dropped_poison, 1);
+}
+
 size_t wr_mailbox_purge(wr_mailbox *box)
 {
     weir_message *batch[64];
@@ -415,6 +420,7 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
 {
     /* What left is read before what came, so that queued is never negative. */
     wr_mailbox_counts counts = {
+        .dropped_poison = atomic_load(&box->dropped_poison),
         .delivered = atomic_load(&box->delivered),
         .dropped_full = atomic_load(&box->dropped_full),
         .dropped_closed = atomic_load(&box->dropped_closed),
@@ -426,6 +432,11 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
     uint64_t passed = atomic_load(&box->passed);
     counts.accepted += passed;
     counts.delivered += passed;
+    /* The consumer may be done with a message before it is counted as delivered. */
+    if (counts.dropped_poison > counts.delivered) {
+        counts.dropped_poison = counts.delivered;
+    }
+    counts.delivered -= counts.dropped_poison;
     return counts;
 }
 
@@ -436,5 +447,6 @@ void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum)
     sum->delivered += counts.delivered;
     sum->dropped_full += counts.dropped_full;
     sum->dropped_closed += counts.dropped_closed;
+    sum->dropped_poison += counts.dropped_poison;
     sum->queued += counts.queued;
 }

@@ -68,6 +68,7 @@ typedef struct wr_mailbox_counts {
     uint64_t delivered;
     uint64_t dropped_full;
     uint64_t dropped_closed;
+    uint64_t dropped_poison;
     uint64_t queued; /* waiting, or taken and not yet counted as delivered */
 } wr_mailbox_counts;
 
@@ -91,6 +92,7 @@ typedef struct wr_mailbox {
         WR_CACHE_LINE) _Atomic uint64_t head; /* next position to take; cells before it are free */
     _Atomic uint64_t delivered;
     _Atomic uint64_t dropped_closed; /* also publishers', once closed */
+    _Atomic uint64_t dropped_poison; /* they are in `delivered`, too; any thread */
 
     /* lock guards the overflow list; in a drop.oldest mailbox also the taking from the ring, which
      * publishers do there, too. */
@@ -125,6 +127,9 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count);
 bool wr_mailbox_is_settled(const wr_mailbox *box);
 /* Count a message that went to the consumer directly. One thread. */
 void wr_mailbox_count_passed(wr_mailbox *box);
+/* One that was counted as delivered, long ago, is dropped after all: its consumer had kept it for
+ * another try. Any thread. */
+void wr_mailbox_count_poison(wr_mailbox *box);
 /* Drop everything that is queued, counted as dropped_closed. Returns how many. */
 size_t wr_mailbox_purge(wr_mailbox *box);
 

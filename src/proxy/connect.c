@@ -251,6 +251,8 @@ void wr_proxy_on_timer(void *arg)
         give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
+        wr_proxy_on_quiet_over(proxy);
+        break;
     case WR_PROXY_ENDING:
     case WR_PROXY_STOPPED:
     case WR_PROXY_STATE_COUNT:

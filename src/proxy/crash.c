@@ -38,16 +38,9 @@ static void free_given(given_list *given)
     free(given->entries);
 }
 
-void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
+/* Without the messages. */
+static wr_crash_report describe(wr_proxy *proxy, const wr_proxy_end *end)
 {
-    given_list given = {NULL, 0};
-    if (proxy->options.crash == NULL) {
-        return;
-    }
-    if (!get_given(proxy, &given)) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "no crash report: out of memory");
-        return;
-    }
     wr_crash_report report = {
         .settings = proxy->options.crash,
         .module = proxy->node->name,
@@ -60,12 +53,51 @@ void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
         .hung_ms = end->hung_ms,
         .restarts = wr_proxy_restarts(proxy),
         .lines = end->lines,
-        .messages = given.entries,
-        .message_count = given.count,
         .acknowledges = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0,
         .publishes = wr_node_has_sinks(proxy->node),
     };
     weir_time_now(report.time);
-    wr_crash_report_start(proxy->loop, &report);
+    return report;
+}
+
+void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
+{
+    given_list given = {NULL, 0};
+    if (proxy->options.crash == NULL) {
+        return;
+    }
+    if (!get_given(proxy, &given)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "no crash report: out of memory");
+        return;
+    }
+    wr_crash_report report = describe(proxy, end);
+    report.messages = given.entries;
+    report.message_count = given.count;
+    (void)wr_crash_report_start(proxy->loop, &report); /* it has said why not */
     free_given(&given);
+}
+
+bool wr_proxy_report_poison(wr_proxy *proxy, const wr_proxy_end *end, uint64_t number,
+                            void (*on_done)(void *arg, const char *folder))
+{
+    given_list given = {NULL, 0};
+    wr_crash_report report = describe(proxy, end);
+    bool started = false;
+    if (!get_given(proxy, &given)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR,
+               "a message that it dies of cannot be set aside, and comes again: out of memory");
+        return false;
+    }
+    report.poison_deaths = proxy->poison.deaths;
+    report.on_done = on_done;
+    report.arg = proxy;
+    report.message_count = 1;
+    for (size_t i = 0; i < given.count; i++) {
+        if (given.entries[i].number == number) {
+            report.messages = &given.entries[i];
+            started = wr_crash_report_start(proxy->loop, &report);
+        }
+    }
+    free_given(&given);
+    return started;
 }

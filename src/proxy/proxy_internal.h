@@ -2,7 +2,8 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * heartbeat.c, send.c and transfer.c (messages to the remote module and from it).
+ * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
+ * module and from it).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -19,7 +20,10 @@
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
+#include "proxy/crash.h"
+#include "proxy/origins.h"
 #include "proxy/owned_lock.h"
+#include "proxy/poison.h"
 #include "proxy/proxy.h"
 
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
@@ -67,6 +71,8 @@ struct wr_proxy {
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t passed;     /* messages that did not go by the mailbox */
+    wr_origins origins;  /* of the messages in the window */
+    uint64_t send_end;   /* those from this number on must wait; UINT64_MAX: none, as always */
 
     /* Written under tx_lock, but the first by the loop; read by the loop without it, as what comes
      * thousands of times a second is not to disturb the lock's owner. */
@@ -117,6 +123,12 @@ struct wr_proxy {
     bool restart_ordered;      /* it is launched anew when it has ended */
     uint64_t running_since_ns; /* of this process; 0: it was never in service */
     wr_restart restart;
+
+    /* The loop only: messages that the process dies of. */
+    wr_poison poison;
+    bool settling;      /* running, but it is given nothing yet */
+    bool quiet_over;    /* the time for that; its start may not have returned yet */
+    bool setting_aside; /* a message is being written: no connection until that is over */
 
     /* The loop only: heartbeats. */
     wr_timer *heartbeat_timer;
@@ -209,11 +221,29 @@ void wr_proxy_give_up(wr_proxy *proxy, const char *why);
 void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
 void wr_proxy_on_restart_task(wr_task *task);
 
+/* careful.c: on the loop. */
+/* The process has died, with what the window says in its hands. */
+void wr_proxy_look_for_poison(wr_proxy *proxy, const wr_proxy_end *end);
+/* A new connection, which acknowledges or not: is it to be given all at once? Under tx_lock. */
+void wr_proxy_hold_back(wr_proxy *proxy, bool acknowledged);
+/* It is running; if it is not to be given all at once, time runs. */
+void wr_proxy_begin_carefully(wr_proxy *proxy);
+/* That time is over. */
+void wr_proxy_on_quiet_over(wr_proxy *proxy);
+/* It has given a sign of life since. */
+void wr_proxy_go_on_carefully(wr_proxy *proxy);
+/* It has acknowledged something. Under tx_lock. */
+void wr_proxy_on_progress(wr_proxy *proxy);
+/* It is given all at once, whatever happened. */
+void wr_proxy_trust(wr_proxy *proxy);
+
 /* heartbeat.c: on the loop. Errors: MEMORY. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
 /* From running to the end of the connection. */
 void wr_proxy_begin_heartbeat(wr_proxy *proxy);
 void wr_proxy_end_heartbeat(wr_proxy *proxy);
+/* At once. */
+void wr_proxy_ask_heartbeat(wr_proxy *proxy);
 /* A control message came. */
 void wr_proxy_heard(wr_proxy *proxy);
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
@@ -228,7 +258,7 @@ void wr_proxy_on_alarm(void *proxy, unsigned ready);
 size_t wr_proxy_consume(void *proxy, weir_message **msgs, size_t count);
 void wr_proxy_drained(void *proxy, size_t count);
 bool wr_proxy_gather(void *proxy);
-bool wr_proxy_direct(void *proxy, weir_message *msg);
+bool wr_proxy_direct(void *proxy, uint64_t link, weir_message *msg);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 /* The loop: begin the next connection with the oldest message that is not acknowledged. */

@@ -105,15 +105,30 @@ static void refuse(wr_proxy *proxy, weir_message *msg)
     wr_node_refuse(proxy->node, 1);
 }
 
-/* Give the channel what waits in the window. Errors: MEMORY; others the flush that follows says
- * again. Under tx_lock. */
+/* Is the remote module given what was in its hands when it died, a few messages at a time, and no
+ * others (careful.c)? Under tx_lock. */
+static bool is_careful(const wr_proxy *proxy)
+{
+    return proxy->send_end != UINT64_MAX;
+}
+
+/* Must the next message wait for an acknowledgement? Under tx_lock. */
+static bool is_held(const wr_proxy *proxy)
+{
+    return proxy->window.next >= proxy->send_end || wr_window_full(&proxy->window);
+}
+
+/* Give the channel what waits in the window and may be sent. Errors: MEMORY; others the flush that
+ * follows says again. Under tx_lock. */
 static weir_err pump(wr_proxy *proxy)
 {
     size_t size;
     while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
+           proxy->window.next < proxy->send_end &&
            !wr_window_blocked(&proxy->window, proxy->channel)) {
         if (size > proxy->peer_limit) { /* its predecessor would have taken it */
             note_too_large(proxy, size);
+            wr_origins_drop(&proxy->origins, proxy->window.next);
             wr_window_drop(&proxy->window);
             continue;
         }
@@ -146,6 +161,8 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err 
             break;
         }
     }
+    wr_origins_add(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
+                   proxy->window.acknowledged);
     return taken;
 }
 
@@ -170,6 +187,10 @@ static void wait_for_memory(wr_proxy *proxy)
 static void pause_node(wr_proxy *proxy, weir_err why)
 {
     wr_node_pause(proxy->node);
+    if (is_careful(proxy)) {
+        atomic_store(&proxy->ack_waits, true);
+        return;
+    }
     if (proxy->channel == NULL || proxy->tx_waits || wr_window_full(&proxy->window)) {
         return;
     }
@@ -186,7 +207,8 @@ size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
     size_t taken = 0;
     weir_err err = WEIR_OK;
     wr_proxy_lock(proxy);
-    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
+    if (proxy->channel != NULL && !proxy->tx_waits && !is_careful(proxy) &&
+        wr_window_waiting(&proxy->window) == 0) {
         taken = take(proxy, msgs, count, &err);
     }
     if (taken < count) {
@@ -252,7 +274,8 @@ void wr_proxy_drained(void *self, size_t count)
 static bool may_pass(const wr_proxy *proxy, size_t size)
 {
     return proxy->channel != NULL && !proxy->tx_waits && size <= proxy->peer_limit &&
-           wr_window_waiting(&proxy->window) == 0 && !wr_window_full(&proxy->window);
+           !is_careful(proxy) && wr_window_waiting(&proxy->window) == 0 &&
+           !wr_window_full(&proxy->window);
 }
 
 /* The while is over: write what is gathered. Under tx_lock. */
@@ -287,7 +310,7 @@ static void see_to_passed(wr_proxy *proxy, size_t frame_size)
     }
 }
 
-bool wr_proxy_direct(void *self, weir_message *msg)
+bool wr_proxy_direct(void *self, uint64_t link, weir_message *msg)
 {
     wr_proxy *proxy = self;
     size_t size = image_size(msg);
@@ -298,6 +321,7 @@ bool wr_proxy_direct(void *self, weir_message *msg)
     bool passed =
         may_pass(proxy, size) && wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
     if (passed) {
+        wr_origins_add(&proxy->origins, link, proxy->window.end, proxy->window.acknowledged);
         see_to_passed(proxy, WR_SP_HEADER_SIZE + size);
     }
     wr_proxy_unlock(proxy);
@@ -335,6 +359,7 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
     wr_proxy_lock(proxy);
     proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
+    wr_proxy_hold_back(proxy, acknowledged);
     atomic_store(&proxy->ack_waits, false);
     wr_proxy_unlock(proxy);
 }
@@ -368,12 +393,12 @@ bool wr_proxy_flush(wr_proxy *proxy)
         pumped = pump(proxy);
         err = wr_channel_flush(proxy->channel);
     } while (err == WEIR_OK && pumped == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
-             !wr_window_full(&proxy->window));
+             !is_held(proxy));
     note_result(proxy, err);
     if (err == WEIR_OK && pumped == WEIR_ERR_MEMORY) {
         wait_for_memory(proxy);
     }
-    if (wr_window_waiting(&proxy->window) > 0) {
+    if (wr_window_waiting(&proxy->window) > 0 || is_careful(proxy)) {
         atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
     }
     wr_proxy_unlock(proxy);
@@ -396,11 +421,12 @@ static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
     if (err == WEIR_OK) {
         atomic_store(&proxy->acknowledged, proxy->window.acknowledged);
     }
+    wr_proxy_on_progress(proxy);
     bool stuck = atomic_load(&proxy->ack_waits) || wr_window_waiting(&proxy->window) > 0;
     if (stuck) {
         wr_window_release(&proxy->window); /* else by those who put more, see there */
     }
-    bool go_on = stuck && !wr_window_full(&proxy->window);
+    bool go_on = stuck && !is_held(proxy);
     if (go_on) {
         atomic_store(&proxy->ack_waits, false);
     }
