@@ -17,8 +17,7 @@ static wr_origin *at(const wr_origins *origins, size_t index)
 
 static void forget_done(wr_origins *origins, uint64_t done)
 {
-    while (origins->count > 0 && at(origins, 0)->end <= done) {
-        origins->known_from = at(origins, 0)->end;
+    while (origins->count > 1 && at(origins, 1)->begin <= done) {
         origins->first = (origins->first + 1) & (origins->capacity - 1);
         origins->count--;
     }
@@ -27,8 +26,7 @@ static void forget_done(wr_origins *origins, uint64_t done)
 static weir_err grow(wr_origins *origins)
 {
     wr_origins grown = {.capacity = origins->capacity == 0 ? RING_START : 2 * origins->capacity,
-                        .count = origins->count,
-                        .known_from = origins->known_from};
+                        .count = origins->count};
     grown.ring = malloc(grown.capacity * sizeof(wr_origin));
     if (grown.ring == NULL) {
         return WEIR_ERR_MEMORY;
@@ -41,26 +39,27 @@ static weir_err grow(wr_origins *origins)
     return WEIR_OK;
 }
 
-void wr_origins_add(wr_origins *origins, uint64_t link, uint64_t end, uint64_t done)
+void wr_origins_begin(wr_origins *origins, uint64_t link, uint64_t begin, uint64_t done)
 {
-    if (origins->count > 0 && at(origins, origins->count - 1)->link == link) {
-        at(origins, origins->count - 1)->end = end;
-        return;
-    }
     forget_done(origins, done);
+    /* Nothing came from the last one after all: so there are never more runs than messages. */
+    if (origins->count > 0 && at(origins, origins->count - 1)->begin == begin) {
+        origins->count--;
+    }
     if (origins->count == origins->capacity && grow(origins) != WEIR_OK) {
         origins->count = 0;
-        origins->known_from = end;
+        origins->last = 0;
         return;
     }
-    *at(origins, origins->count++) = (wr_origin){link, end};
+    *at(origins, origins->count++) = (wr_origin){link, begin};
+    origins->last = link;
 }
 
 uint64_t wr_origins_find(const wr_origins *origins, uint64_t number)
 {
-    for (size_t i = 0; number >= origins->known_from && i < origins->count; i++) {
-        if (number < at(origins, i)->end) {
-            return at(origins, i)->link;
+    for (size_t i = origins->count; i > 0; i--) {
+        if (at(origins, i - 1)->begin <= number) {
+            return at(origins, i - 1)->link;
         }
     }
     return 0;
@@ -69,9 +68,8 @@ uint64_t wr_origins_find(const wr_origins *origins, uint64_t number)
 void wr_origins_drop(wr_origins *origins, uint64_t number)
 {
     for (size_t i = 0; i < origins->count; i++) {
-        at(origins, i)->end -= at(origins, i)->end > number;
+        at(origins, i)->begin -= at(origins, i)->begin > number;
     }
-    origins->known_from -= origins->known_from > number;
 }
 
 void wr_origins_deinit(wr_origins *origins)

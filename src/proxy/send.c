@@ -148,6 +148,8 @@ static weir_err pump(wr_proxy *proxy)
 static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
 {
     size_t taken = 0;
+    wr_origins_note(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
+                    proxy->window.acknowledged);
     while (taken < count && *err == WEIR_OK) {
         size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
                                      proxy->peer_limit, err);
@@ -161,8 +163,6 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err 
             break;
         }
     }
-    wr_origins_add(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
-                   proxy->window.acknowledged);
     return taken;
 }
 
@@ -317,11 +317,13 @@ bool wr_proxy_direct(void *self, uint64_t link, weir_message *msg)
     if (size > WR_WINDOW_COPY_MAX) {
         return false;
     }
+    bool passed = false;
     wr_owned_lock_take_often(&proxy->tx_lock);
-    bool passed =
-        may_pass(proxy, size) && wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+    if (may_pass(proxy, size)) {
+        wr_origins_note(&proxy->origins, link, proxy->window.end, proxy->window.acknowledged);
+        passed = wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+    }
     if (passed) {
-        wr_origins_add(&proxy->origins, link, proxy->window.end, proxy->window.acknowledged);
         see_to_passed(proxy, WR_SP_HEADER_SIZE + size);
     }
     wr_proxy_unlock(proxy);
