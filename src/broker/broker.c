@@ -324,7 +324,7 @@ wr_broker_totals wr_broker_add_up(wr_broker *broker)
     return totals;
 }
 
-void wr_broker_count_poison(wr_broker *broker, uint64_t link_number)
+void wr_broker_count_late(wr_broker *broker, uint64_t link_number, wr_late_drop why)
 {
     size_t i = 0;
     wr_mutex_lock(&broker->lock);
@@ -332,9 +332,9 @@ void wr_broker_count_poison(wr_broker *broker, uint64_t link_number)
         i++;
     }
     if (i < broker->count) {
-        wr_mailbox_count_poison(&broker->links[i]->box);
+        wr_mailbox_count_late(&broker->links[i]->box, why);
     } else {
-        wr_totals_count_poison(&broker->totals, link_number);
+        wr_totals_count_late(&broker->totals, link_number, why);
     }
     wr_mutex_unlock(&broker->lock);
 }

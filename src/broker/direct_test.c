@@ -179,7 +179,7 @@ static void each_comes_with_the_number_of_its_link(void **state)
     assert_int_equal(atomic_load(&from), has_owners() ? other->number : 0);
     assert_int_not_equal(link->number, other->number);
 
-    wr_broker_count_poison(net->broker, link->number);
+    wr_broker_count_late(net->broker, link->number, WR_LATE_POISON);
     assert_counts(link, 3, 2);
     assert_int_equal(wr_mailbox_count(&link->box).dropped_poison, 1);
     assert_counts(other, 3, 3);

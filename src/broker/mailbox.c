@@ -360,9 +360,9 @@ void wr_mailbox_count_passed(wr_mailbox *box)
     atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
 }
 
-void wr_mailbox_count_poison(wr_mailbox *box)
+void wr_mailbox_count_late(wr_mailbox *box, wr_late_drop why)
 {
-    atomic_fetch_add(&box->dropped_poison, 1);
+    atomic_fetch_add(&box->late[why], 1);
 }
 
 size_t wr_mailbox_purge(wr_mailbox *box)
@@ -416,11 +416,20 @@ bool wr_mailbox_has_room(const wr_mailbox *box)
            atomic_load(&box->large_bytes) <= WR_QUEUE_BYTES / 2;
 }
 
+/* Take those that were dropped after all out of `delivered`; returns how many. The consumer may be
+ * done with a message before it is counted as delivered: then it is none of them yet. */
+static uint64_t take_late(const wr_mailbox *box, wr_late_drop why, uint64_t *delivered)
+{
+    uint64_t late = atomic_load(&box->late[why]);
+    late = late < *delivered ? late : *delivered;
+    *delivered -= late;
+    return late;
+}
+
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
 {
     /* What left is read before what came, so that queued is never negative. */
     wr_mailbox_counts counts = {
-        .dropped_poison = atomic_load(&box->dropped_poison),
         .delivered = atomic_load(&box->delivered),
         .dropped_full = atomic_load(&box->dropped_full),
         .dropped_closed = atomic_load(&box->dropped_closed),
@@ -432,11 +441,8 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
     uint64_t passed = atomic_load(&box->passed);
     counts.accepted += passed;
     counts.delivered += passed;
-    /* The consumer may be done with a message before it is counted as delivered. */
-    if (counts.dropped_poison > counts.delivered) {
-        counts.dropped_poison = counts.delivered;
-    }
-    counts.delivered -= counts.dropped_poison;
+    counts.dropped_poison = take_late(box, WR_LATE_POISON, &counts.delivered);
+    counts.dropped_closed += take_late(box, WR_LATE_CLOSED, &counts.delivered);
     return counts;
 }
 

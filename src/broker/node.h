@@ -172,7 +172,7 @@ void wr_node_set_absent(wr_node *node, bool absent);
  * as dropped. */
 void wr_node_refuse(wr_node *node, size_t count);
 
-/* Inside consume: the number of the link that its messages are from, for wr_broker_count_poison. */
+/* Inside consume: the number of the link that its messages are from, for wr_broker_count_late. */
 uint64_t wr_node_consuming(const wr_node *node);
 
 /* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY.

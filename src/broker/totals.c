@@ -54,7 +54,18 @@ void wr_totals_retire(wr_totals *totals, wr_link *link)
     wr_mutex_unlock(&totals->lock);
 }
 
-void wr_totals_count_poison(wr_totals *totals, uint64_t link_number)
+/* Under the lock. */
+static void count_gone(wr_totals *totals, wr_late_drop why)
+{
+    totals->gone.delivered--;
+    if (why == WR_LATE_POISON) {
+        totals->gone.dropped_poison++;
+    } else {
+        totals->gone.dropped_closed++;
+    }
+}
+
+void wr_totals_count_late(wr_totals *totals, uint64_t link_number, wr_late_drop why)
 {
     wr_mutex_lock(&totals->lock);
     wr_link *link = totals->leaving;
@@ -62,10 +73,9 @@ void wr_totals_count_poison(wr_totals *totals, uint64_t link_number)
         link = link->leaving_after;
     }
     if (link != NULL) {
-        wr_mailbox_count_poison(&link->box);
+        wr_mailbox_count_late(&link->box, why);
     } else {
-        totals->gone.delivered--;
-        totals->gone.dropped_poison++;
+        count_gone(totals, why);
     }
     wr_mutex_unlock(&totals->lock);
 }

@@ -38,22 +38,26 @@ static void poison_is_counted_at_its_link_and_after_it(void **state)
     assert_int_equal(number, link->number);
     assert_int_not_equal(number, wr_node_consuming(net->nodes[OTHER]));
 
-    wr_broker_count_poison(net->broker, number); /* while it is in use, */
+    wr_broker_count_late(net->broker, number, WR_LATE_POISON); /* while it is in use, */
     assert_counts(wr_mailbox_count(&link->box), 4, 1);
     assert_counts(wr_mailbox_count(&other->box), 5, 0);
     assert_counts(wr_broker_add_up(net->broker).counts, 9, 1);
 
     wr_link_ref(link);
     assert_int_equal(wr_broker_unlink(net->broker, net->nodes[SOURCE], net->nodes[SINK]), WEIR_OK);
-    wr_broker_count_poison(net->broker, number); /* when it is removed, */
+    wr_broker_count_late(net->broker, number, WR_LATE_POISON); /* when it is removed, */
     assert_counts(wr_mailbox_count(&link->box), 3, 2);
     assert_counts(wr_broker_add_up(net->broker).counts, 8, 2);
 
     assert_true(wr_node_wait_drained(net->nodes[SINK], NULL, 0, test_deadline()));
     wr_link_unref(link);
     assert_counts(wr_broker_add_up(net->broker).counts, 8, 2);
-    wr_broker_count_poison(net->broker, number); /* and when it is freed */
+    wr_broker_count_late(net->broker, number, WR_LATE_POISON); /* and when it is freed */
     assert_counts(wr_broker_add_up(net->broker).counts, 7, 3);
+    wr_broker_count_late(net->broker, number, WR_LATE_CLOSED);
+    wr_mailbox_counts counts = wr_broker_add_up(net->broker).counts;
+    assert_int_equal(counts.dropped_closed, 1);
+    assert_int_equal(counts.accepted, counts.delivered + 3 + 1);
     test_net_finish(net);
 }
 

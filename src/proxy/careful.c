@@ -57,26 +57,38 @@ void wr_proxy_begin_carefully(wr_proxy *proxy)
     }
 }
 
-/* Under tx_lock; all that was sent is acknowledged. */
-static void let_portion_go(wr_proxy *proxy)
+/* All that was sent is acknowledged. True: so are all suspects. Under tx_lock. */
+static bool let_portion_go(wr_proxy *proxy)
 {
     if (proxy->window.acknowledged < proxy->poison.end) {
         proxy->send_end = wr_poison_portion_end(&proxy->poison, proxy->window.next);
-        return;
+        return false;
     }
+    wr_poison_clear(&proxy->poison);
+    trust(proxy);
+    return true;
+}
+
+bool wr_proxy_on_progress(wr_proxy *proxy)
+{
+    return proxy->send_end != UINT64_MAX && !proxy->settling &&
+           proxy->window.acknowledged >= proxy->send_end && let_portion_go(proxy);
+}
+
+bool wr_proxy_on_drop(wr_proxy *proxy, uint64_t number)
+{
+    wr_poison_drop(&proxy->poison, number);
+    if (proxy->send_end != UINT64_MAX && proxy->send_end > number) {
+        proxy->send_end--;
+    }
+    return wr_proxy_on_progress(proxy);
+}
+
+void wr_proxy_log_careful_end(const wr_proxy *proxy)
+{
     wr_log(proxy->node->name, WEIR_LOG_INFO,
            "the module has done with all the messages that it had died with; it is given what "
            "comes as always");
-    wr_poison_clear(&proxy->poison);
-    trust(proxy);
-}
-
-void wr_proxy_on_progress(wr_proxy *proxy)
-{
-    if (proxy->send_end != UINT64_MAX && !proxy->settling &&
-        proxy->window.acknowledged >= proxy->send_end) {
-        let_portion_go(proxy);
-    }
 }
 
 void wr_proxy_go_on_carefully(wr_proxy *proxy)
@@ -87,8 +99,11 @@ void wr_proxy_go_on_carefully(wr_proxy *proxy)
     }
     wr_proxy_lock(proxy);
     proxy->settling = false;
-    let_portion_go(proxy);
+    bool over = let_portion_go(proxy);
     wr_proxy_unlock(proxy);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }
@@ -110,7 +125,7 @@ static void drop_first(wr_proxy *proxy, uint64_t link)
     wr_origins_drop(&proxy->origins, proxy->window.next);
     wr_window_drop(&proxy->window);
     wr_proxy_unlock(proxy);
-    wr_broker_count_poison(proxy->options.broker, link);
+    wr_broker_count_late(proxy->options.broker, link, WR_LATE_POISON);
 }
 
 static uint64_t origin_of(wr_proxy *proxy, uint64_t number)

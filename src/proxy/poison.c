@@ -75,6 +75,15 @@ uint64_t wr_poison_portion_end(const wr_poison *poison, uint64_t next)
     return end < poison->end ? end : poison->end;
 }
 
+void wr_poison_drop(wr_poison *poison, uint64_t number)
+{
+    poison->first -= number < poison->first;
+    poison->end -= number < poison->end;
+    if (poison->first == poison->end) {
+        wr_poison_clear(poison);
+    }
+}
+
 void wr_poison_clear(wr_poison *poison)
 {
     poison->deaths = 0;

@@ -63,6 +63,8 @@ wr_poison_verdict wr_poison_note_death(wr_poison *poison, const wr_poison_death 
 bool wr_poison_is_careful(const wr_poison *poison);
 /* All below `next` is acknowledged: up to which number may be sent now? */
 uint64_t wr_poison_portion_end(const wr_poison *poison, uint64_t next);
+/* A message is given up for another reason, those after it move up. */
+void wr_poison_drop(wr_poison *poison, uint64_t number);
 /* The suspects are cleared. */
 void wr_poison_clear(wr_poison *poison);
 /* The message `first` was set aside; those after it have moved up. */

@@ -145,6 +145,25 @@ static void without_the_rule_nothing_is_found(void **state)
     }
 }
 
+static void dropped_messages_are_no_suspects(void **state)
+{
+    (void)state;
+    wr_poison poison = with_patience(3);
+    assert_int_equal(die(&poison, 10, 13), WR_POISON_NONE);
+    assert_int_equal(die(&poison, 10, 20), WR_POISON_NONE);
+    wr_poison_drop(&poison, 15);
+    wr_poison_drop(&poison, 11);
+    assert_int_equal(poison.first, 10);
+    assert_int_equal(poison.end, 12);
+    wr_poison_drop(&poison, 3);
+    assert_int_equal(poison.first, 9);
+    assert_int_equal(poison.end, 11);
+    assert_true(wr_poison_is_careful(&poison));
+    wr_poison_drop(&poison, 9);
+    wr_poison_drop(&poison, 9);
+    assert_false(wr_poison_is_careful(&poison));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +175,7 @@ int main(void)
         cmocka_unit_test(nobody_is_found_who_was_not_alone),
         cmocka_unit_test(module_that_has_processed_nothing_has_no_poison),
         cmocka_unit_test(quiet_time_follows_from_the_silence),
+        cmocka_unit_test(dropped_messages_are_no_suspects),
         cmocka_unit_test(without_the_rule_nothing_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

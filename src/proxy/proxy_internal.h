@@ -232,8 +232,12 @@ void wr_proxy_begin_carefully(wr_proxy *proxy);
 void wr_proxy_on_quiet_over(wr_proxy *proxy);
 /* It has given a sign of life since. */
 void wr_proxy_go_on_carefully(wr_proxy *proxy);
-/* It has acknowledged something. Under tx_lock. */
-void wr_proxy_on_progress(wr_proxy *proxy);
+/* It has acknowledged something. True: it is given all from now on, which is to be logged without
+ * the lock. Under tx_lock. */
+bool wr_proxy_on_progress(wr_proxy *proxy);
+/* The message of this number was dropped, and those after it have moved up. Likewise. */
+bool wr_proxy_on_drop(wr_proxy *proxy, uint64_t number);
+void wr_proxy_log_careful_end(const wr_proxy *proxy);
 /* It is given all at once, whatever happened. */
 void wr_proxy_trust(wr_proxy *proxy);
 

@@ -87,20 +87,36 @@ static size_t image_size(const weir_message *msg)
     return size;
 }
 
-static void note_too_large(wr_proxy *proxy, size_t size)
+/* A message over the peer's limit. */
+typedef struct too_large {
+    size_t size; /* 0: there is nothing to say */
+    uint64_t limit;
+    uint64_t count; /* so far */
+} too_large;
+
+/* Each thousandth is to be logged. Under tx_lock. */
+static void note_too_large(wr_proxy *proxy, size_t size, too_large *note)
 {
     if (proxy->refused++ % 1000 == 0) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN,
-               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
-               "dropped (%llu so far); see \"message.limit\"",
-               size, (unsigned long long)proxy->peer_limit, (unsigned long long)proxy->refused);
+        *note = (too_large){size, proxy->peer_limit, proxy->refused};
     }
 }
 
-/* Takes the reference. */
-static void refuse(wr_proxy *proxy, weir_message *msg)
+/* Without the lock: a log may be slow. */
+static void log_too_large(const wr_proxy *proxy, const too_large *note)
 {
-    note_too_large(proxy, image_size(msg));
+    if (note->size > 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
+               "dropped (%llu so far); see \"message.limit\"",
+               note->size, (unsigned long long)note->limit, (unsigned long long)note->count);
+    }
+}
+
+/* Takes the reference. Under tx_lock. */
+static void refuse(wr_proxy *proxy, weir_message *msg, too_large *note)
+{
+    note_too_large(proxy, image_size(msg), note);
     weir_message_unref(msg);
     wr_node_refuse(proxy->node, 1);
 }
@@ -118,19 +134,17 @@ static bool is_held(const wr_proxy *proxy)
     return proxy->window.next >= proxy->send_end || wr_window_full(&proxy->window);
 }
 
-/* Give the channel what waits in the window and may be sent. Errors: MEMORY; others the flush that
- * follows says again. Under tx_lock. */
+/* Give the channel what waits in the window and may be sent. Errors: MEMORY, TOO_LARGE (the next
+ * one; its predecessor would have taken it); others the flush that follows says again. Under
+ * tx_lock. */
 static weir_err pump(wr_proxy *proxy)
 {
     size_t size;
     while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
            proxy->window.next < proxy->send_end &&
            !wr_window_blocked(&proxy->window, proxy->channel)) {
-        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, size);
-            wr_origins_drop(&proxy->origins, proxy->window.next);
-            wr_window_drop(&proxy->window);
-            continue;
+        if (size > proxy->peer_limit) {
+            return WEIR_ERR_TOO_LARGE;
         }
         weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
         if (err == WEIR_ERR_WOULD_BLOCK) {
@@ -145,7 +159,8 @@ static weir_err pump(wr_proxy *proxy)
 /* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
  * runs out. Under tx_lock.
  */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, too_large *note,
+                   weir_err *err)
 {
     size_t taken = 0;
     wr_origins_note(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
@@ -158,7 +173,7 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err 
             break;
         }
         if (!wr_window_full(&proxy->window)) {
-            refuse(proxy, msgs[taken++]);
+            refuse(proxy, msgs[taken++], note);
         } else if (wait_for_acknowledgement(proxy)) {
             break;
         }
@@ -206,15 +221,17 @@ size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
     wr_proxy *proxy = self;
     size_t taken = 0;
     weir_err err = WEIR_OK;
+    too_large note = {.size = 0};
     wr_proxy_lock(proxy);
     if (proxy->channel != NULL && !proxy->tx_waits && !is_careful(proxy) &&
         wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count, &err);
+        taken = take(proxy, msgs, count, &note, &err);
     }
     if (taken < count) {
         pause_node(proxy, err);
     }
     wr_proxy_unlock(proxy);
+    log_too_large(proxy, &note);
     return taken;
 }
 
@@ -382,13 +399,12 @@ uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
     return count;
 }
 
-bool wr_proxy_flush(wr_proxy *proxy)
+/* Write what waits. Errors: as the channel says; TOO_LARGE: the next message, all before it is
+ * written. */
+static weir_err flush_waiting(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
     weir_err pumped = WEIR_OK;
-    if (proxy->channel == NULL) {
-        return true;
-    }
     wr_proxy_lock(proxy);
     do { /* where the socket was full for the one, and not for the other */
         proxy->tx_waits = false;
@@ -404,6 +420,41 @@ bool wr_proxy_flush(wr_proxy *proxy)
         atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
     }
     wr_proxy_unlock(proxy);
+    return err == WEIR_OK && pumped == WEIR_ERR_TOO_LARGE ? pumped : err;
+}
+
+/* The next message, which waits, is over the limit. */
+static void give_up_next(wr_proxy *proxy)
+{
+    too_large note = {.size = 0};
+    size_t size = 0;
+    wr_proxy_lock(proxy);
+    uint64_t number = proxy->window.next;
+    uint64_t link = wr_origins_find(&proxy->origins, number);
+    (void)wr_window_peek(&proxy->window, &size);
+    note_too_large(proxy, size, &note);
+    wr_window_drop(&proxy->window);
+    wr_origins_drop(&proxy->origins, number);
+    bool over = wr_proxy_on_drop(proxy, number);
+    wr_proxy_unlock(proxy);
+    if (link != 0) { /* else there was no memory to note it: it stays counted as delivered */
+        wr_broker_count_late(proxy->options.broker, link, WR_LATE_CLOSED);
+    }
+    log_too_large(proxy, &note);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
+}
+
+bool wr_proxy_flush(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    if (proxy->channel == NULL) {
+        return true;
+    }
+    while ((err = flush_waiting(proxy)) == WEIR_ERR_TOO_LARGE) {
+        give_up_next(proxy);
+    }
     wr_proxy_update_watch(proxy);
     return err != WEIR_ERR_WOULD_BLOCK;
 }
@@ -423,7 +474,7 @@ static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
     if (err == WEIR_OK) {
         atomic_store(&proxy->acknowledged, proxy->window.acknowledged);
     }
-    wr_proxy_on_progress(proxy);
+    bool over = wr_proxy_on_progress(proxy);
     bool stuck = atomic_load(&proxy->ack_waits) || wr_window_waiting(&proxy->window) > 0;
     if (stuck) {
         wr_window_release(&proxy->window); /* else by those who put more, see there */
@@ -433,6 +484,9 @@ static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
         atomic_store(&proxy->ack_waits, false);
     }
     wr_proxy_unlock(proxy);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
     /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
      * nobody watches the socket any more. */
     if (go_on && wr_proxy_flush(proxy)) {

@@ -162,6 +162,9 @@ class Successors(harness.WeirTest):
                     sender.messages.send(sp.frame(sp.message(b"small")))
                     self.assertEqual(sp.content_of(session.messages.receive_frame()), b"small")
             gateway.wait_for("is over the remote module's limit of 1000 bytes")
+            gateway.process.send_signal(signal.SIGUSR1)
+            gateway.wait_for("link source -> sink: accepted 2, delivered 1, dropped 0 (full) + 1 "
+                             "(closed) + 0 (poison), queued 0 ")
             gateway.stop()
 
 
