@@ -37,6 +37,7 @@ void wr_proxy_hold_back(wr_proxy *proxy, bool acknowledged)
         proxy->settling = true;
         proxy->quiet_over = false;
         proxy->send_end = proxy->window.next;
+        proxy->written = proxy->window.next;
     }
 }
 
@@ -89,6 +90,11 @@ void wr_proxy_log_careful_end(const wr_proxy *proxy)
     wr_log(proxy->node->name, WEIR_LOG_INFO,
            "the module has done with all the messages that it had died with; it is given what "
            "comes as always");
+}
+
+void wr_proxy_hold_all(wr_proxy *proxy)
+{
+    proxy->settling = wr_poison_is_careful(&proxy->poison);
 }
 
 void wr_proxy_go_on_carefully(wr_proxy *proxy)
@@ -186,6 +192,10 @@ static wr_poison_death describe(wr_proxy *proxy)
     wr_proxy_lock(proxy);
     death.first = proxy->window.acknowledged;
     death.end = proxy->window.next;
+    if (proxy->send_end != UINT64_MAX && proxy->written < death.end) {
+        /* It was gone before these reached it. */
+        death.end = proxy->written > death.first ? proxy->written : death.first;
+    }
     wr_proxy_unlock(proxy);
     death.silent_ms = silent_ms(proxy);
     return death;

@@ -89,6 +89,7 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
     wr_control_message last = {.status = WR_REPLY_CREATED};
+    wr_proxy_hold_all(proxy);
     wr_proxy_read_rest(proxy);
     if (proxy->channel != NULL) {
         read_last_words(proxy, &last);

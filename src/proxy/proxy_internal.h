@@ -73,6 +73,7 @@ struct wr_proxy {
     uint64_t passed;     /* messages that did not go by the mailbox */
     wr_origins origins;  /* of the messages in the window */
     uint64_t send_end;   /* those from this number on must wait; UINT64_MAX: none, as always */
+    uint64_t written;    /* where some must: those below this number are in the socket */
 
     /* Written under tx_lock, but the first by the loop; read by the loop without it, as what comes
      * thousands of times a second is not to disturb the lock's owner. */
@@ -238,6 +239,8 @@ bool wr_proxy_on_progress(wr_proxy *proxy);
 /* The message of this number was dropped, and those after it have moved up. Likewise. */
 bool wr_proxy_on_drop(wr_proxy *proxy, uint64_t number);
 void wr_proxy_log_careful_end(const wr_proxy *proxy);
+/* The connection is over: what the module has acknowledged before makes no place for others. */
+void wr_proxy_hold_all(wr_proxy *proxy);
 /* It is given all at once, whatever happened. */
 void wr_proxy_trust(wr_proxy *proxy);
 

@@ -413,6 +413,9 @@ static weir_err flush_waiting(wr_proxy *proxy)
     } while (err == WEIR_OK && pumped == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
              !is_held(proxy));
     note_result(proxy, err);
+    if (err == WEIR_OK) {
+        proxy->written = proxy->window.next;
+    }
     if (err == WEIR_OK && pumped == WEIR_ERR_MEMORY) {
         wait_for_memory(proxy);
     }
