@@ -66,7 +66,8 @@ struct wr_proxy {
     wr_channel *channel;
     uint64_t peer_limit; /* bytes, of one message image */
     uint64_t refused;    /* messages over that limit */
-    wr_window window;    /* sent and not acknowledged; outlives connections */
+    wr_window window;    /* sent and not acknowledged; outlives connections. Without a channel only
+                          * the loop changes it, and reads it without the lock */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
