@@ -3,7 +3,7 @@
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
  * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
- * module and from it).
+ * module and from it) and shrink.c (memory that they need no more).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -93,7 +93,11 @@ struct wr_proxy {
     wr_watch *channel_watch;
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
-    wr_timer *timer;      /* the next try, or the end of patience */
+    wr_timer *shrink_timer;
+    bool shrink_soon; /* it runs, since so many messages had been sent: */
+    uint64_t shrink_from;
+    uint64_t shrunk_at; /* when the window was last made small; likewise */
+    wr_timer *timer;    /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
@@ -277,6 +281,11 @@ uint64_t wr_proxy_waiting(wr_proxy *proxy);
 bool wr_proxy_flush(wr_proxy *proxy);
 /* The same, and let the node go on, for whatever it was paused. */
 void wr_proxy_flush_and_go_on(wr_proxy *proxy);
+
+/* shrink.c: on the loop. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_shrink(wr_proxy *proxy);
+/* Messages were acknowledged. If those were all, give memory back when no more come for a while. */
+void wr_proxy_shrink_later(wr_proxy *proxy);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;

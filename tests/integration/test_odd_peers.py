@@ -2,17 +2,21 @@
 """Peers and orders that are allowed, or harmless by themselves, and come where nobody expects them."""
 
 import os
+import re
 import signal
 import socket
 import struct
 import sys
+import unittest
 
 import harness
 import sp
 from harness import hello_world, launched, link, remote
+from test_crashes import is_sanitized
 
 MODULE_FAILED = 2
 HEARTBEAT_REPLY = 6
+ACKNOWLEDGE = 7
 # A remote that stops its gateway, sends more than the gateway reads in one turn and then that its
 # module failed, and is gone when the gateway goes on. Its message channel stays open so long.
 LAST_WORDS = f"""
@@ -165,6 +169,31 @@ class Successors(harness.WeirTest):
             gateway.process.send_signal(signal.SIGUSR1)
             gateway.wait_for("link source -> sink: accepted 2, delivered 1, dropped 0 (full) + 1 "
                              "(closed) + 0 (poison), queued 0 ")
+            gateway.stop()
+
+
+@unittest.skipIf(is_sanitized(), "sanitizers keep what is freed")
+class Bursts(harness.WeirTest):
+    COUNT = 10000
+    CHUNK = 250  # what sockets hold
+
+    def memory(self, gateway):
+        with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s*(\d+) kB", file.read())[1])
+
+    def test_memory_for_what_waits_to_be_acknowledged_is_given_back(self):
+        with sp.Listener(self.path("source")) as source, sp.Listener(self.path("sink")) as sink:
+            gateway = self.start_gateway([remote("source", "source"), remote("sink", "sink")],
+                                         [link("source", "sink")])
+            with sp.Session(source, self.folder) as sender, \
+                    AcknowledgingSession(sink, self.folder, 1 << 20) as session:
+                for _ in range(self.COUNT // self.CHUNK):
+                    sender.messages.send(sp.frame(sp.message(bytes(150))) * self.CHUNK)
+                    for _ in range(self.CHUNK):
+                        session.messages.receive_frame()
+                before = self.memory(gateway)
+                session.control.send(sp.frame(sp.control(ACKNOWLEDGE, struct.pack(">Q", self.COUNT))))
+                harness.wait_until(lambda: self.memory(gateway) < before - 1024, "a smaller gateway")
             gateway.stop()
 
 
