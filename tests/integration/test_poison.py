@@ -8,7 +8,8 @@ import re
 import signal
 
 import harness
-from harness import link, logger, native
+import sp
+from harness import link, logger, native, remote
 from test_crashes import CrashTest, frames, messages_of
 
 LINK = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) \+ "
@@ -137,6 +138,29 @@ class Poison(PoisonTest):
         contents = [*numbered("a", 5), b"crash", *numbered("b", 5)]
         self.check_set_aside(contents, how="wait",
                              heartbeat={"interval.ms": 50, "timeout.ms": 300})
+
+    def test_it_is_alone_whoever_publishes_meanwhile(self):
+        """Also by the way on which a publisher does not ask the queue."""
+        victim = native("victim", "crash", "wait", isolation="process", restart=QUICK,
+                        heartbeat={"interval.ms": 50, "timeout.ms": 300})
+        with sp.Listener(self.path("source")) as listener:
+            gateway = self.start_gateway(
+                [logger(), remote("source", "source"), native("pass", "pass"), victim],
+                [link("source", "pass"), link("pass", "victim"), link("victim", "logger")])
+            with sp.Session(listener, self.folder) as source:
+                for content in numbered("a", 3):
+                    source.messages.send(sp.frame(sp.message(content)))
+                    self.wait_for_arrival([content])
+                source.messages.send(sp.frame(sp.message(b"crash")))
+                gateway.wait_for("about to crash", 3)
+                source.messages.send(sp.frame(sp.message(b"b")))
+                self.wait_for_arrival([b"b"])
+            self.assertEqual(gateway.err().count("about to crash"), 3)
+            self.assertEqual(messages_of(*self.folders(gateway)), [b"crash"])
+            gateway.wait_for("[victim] crash report: ", 3)
+            reports = re.findall(r"\[victim\] crash report: (\S+)", gateway.err())
+            self.assertEqual(messages_of(reports[2])[-1], b"crash")  # and b was not given
+            gateway.stop()
 
     def test_as_often_as_it_is_told(self):
         contents = [*numbered("a", 5), b"crash", *numbered("b", 5)]
