@@ -6,15 +6,71 @@ import json
 import os
 import re
 import signal
+import sys
 
 import harness
 import sp
-from harness import link, logger, native, remote
+from harness import launched, link, logger, native, remote
 from test_crashes import CrashTest, frames, messages_of
 
 LINK = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) \+ "
                   r"(\d+) \(closed\) \+ (\d+) \(poison\), queued (\d+) ", re.MULTILINE)
 QUICK = {"backoff.ms": [1, 1]}
+
+# A remote that dies twice with all its messages in its hands. Given the first one alone, it stops its
+# gateway, acknowledges that and is gone when the gateway goes on. The fourth one is a good one.
+GONE_WHEN_IT_WAS_HEARD = f"""
+import os, signal, struct, sys
+sys.path.insert(0, {harness.HERE!r})
+import sp
+
+def is_stopped(pid):
+    with open(f"/proc/{{pid}}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+def stop_gateway_until_the_end():
+    gateway = os.getppid()
+    ended, end = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        for fd in range(1, 100):
+            if fd != ended:
+                try:
+                    os.close(fd)
+                except OSError:
+                    pass
+        os.read(ended, 1)
+        os.kill(gateway, signal.SIGCONT)
+        os._exit(0)
+    os.kill(gateway, signal.SIGSTOP)
+    while not is_stopped(gateway):
+        pass
+
+class Session(sp.Session):
+    def reply(self):
+        features = (1, struct.pack(">I", 1))
+        return sp.reply(sp.CREATED, sp.extension(features, (6, os.urandom(16)), (7, bytes(24))))
+
+    def acknowledge(self, count):
+        self.control.send(sp.frame(sp.control(7, struct.pack(">Q", count))))
+
+with open("lives", "a") as file:
+    file.write(".")
+life = os.path.getsize("lives")
+if life > 1:
+    os.unlink("victim_control")
+session = Session(sp.Listener("victim_control"), os.getcwd())
+for _ in range((3, 3, 1, 2)[life - 1]):
+    content = sp.content_of(session.messages.receive_frame())
+    print("life", life, "got", content.decode(), flush=True)
+if life == 3:
+    stop_gateway_until_the_end()
+    session.acknowledge(1)
+if life == 4:
+    session.acknowledge(3)
+    session.control.wait_for_end()
+os._exit(0 if life == 4 else 1)
+"""
 
 
 def numbered(name, count):
@@ -214,6 +270,20 @@ class NoPoison(PoisonTest):
     def test_module_that_never_processed_a_message(self):
         gateway = self.start_victim([b"crash", *numbered("a", 5)], how="exit")
         self.check_nothing_set_aside(gateway)
+
+    def test_module_that_was_gone_before_the_next_message_came(self):
+        script = self.path("victim.py")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(GONE_WHEN_IT_WAS_HEARD)
+        victim = launched("victim", sys.executable, [script])
+        victim["restart"] = QUICK
+        gateway = self.start_gateway([self.source("source", numbered("a", 3)), victim],
+                                     [link("source", "victim")])
+        gateway.wait_for("life 4 got a 2")
+        self.assertEqual(re.findall(r"life (\d got a \d)", gateway.err())[6:],
+                         ["3 got a 0", "4 got a 1", "4 got a 2"])
+        gateway.stop()
+        self.assertEqual(self.folders(gateway), [])
 
     def test_somebody_who_kills_it_proves_nothing(self):
         contents = [*numbered("a", 5), b"crash", *numbered("b", 5)]
