@@ -7,6 +7,9 @@ MIB = 1 << 20
 SIZES = [0, 1, 2, 13, 255, 256, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 100000,
          MIB - 1, MIB, MIB + 1, 3 * MIB + 7, 5 * MIB]
 
+# A remote module has 16384 messages under way at the most.
+MORE_THAN_A_WINDOW = 20000
+
 
 def threads(count=1, messages=0, start="start", **more):
     return {"threads": {"from": start, "count": count, "messages": messages, **more}}
@@ -72,14 +75,15 @@ class Publish(ConformanceTest):
         self.in_every_way(play)
 
     def test_try_publish_says_full_and_what_it_took_arrives(self):
+        """Each thread publishes more than there is room for on the whole way."""
         def play(scene):
             gate = Gate(scene)
             scene.add("sink", {"gate": gate.path}, variant="probe_blocking")
-            scene.add("probe", threads(2, 10000, **{"try": True})).link("probe", "sink", limit=8)
+            scene.add("probe", threads(2, MORE_THAN_A_WINDOW, **{"try": True})).link("probe", "sink", limit=8)
             scene.start()
             scene.wait_for_lines("probe", 2, "full")
             gate.open(scene)
-            scene.wait_for_lines("sink", 20000)
+            scene.wait_for_lines("sink", 2 * MORE_THAN_A_WINDOW)
             scene.stop()
             gate.close()
             self.check_log(scene)

@@ -37,6 +37,15 @@ def spread(values, form):
     return f"{form % median} ({form % low} to {form % high})"
 
 
+def p99_ms(times):
+    return quantile_ms(times, 0.99)
+
+
+def add(slices):
+    """The times of all messages of these slices."""
+    return [sum(counts) for counts in zip(*slices)]
+
+
 class Kills(stand.Stand):
     def tally(self, name):
         """Without very large messages: each thread may keep blocks of those, and chance says how many."""
@@ -88,7 +97,7 @@ class Kills(stand.Stand):
         return stand.anonymous_kb(self.gateway.pid)
 
     def slice(self, kills):
-        """Returns how soon the module was back, and the p99 of the other link in ms."""
+        """Returns how soon the module was back, and the times of the other link's messages."""
         calm, back = self.tallies["calm_sink"], []
         before, start = calm.times(), time.monotonic()
         for second in range(SLICE_S):
@@ -98,24 +107,30 @@ class Kills(stand.Stand):
                 back.append(self.kill())
         end = start + SLICE_S
         wait_until(lambda: time.monotonic() > end, "the slice ends")
-        p99 = quantile_ms(before, calm.times(), 0.99)
+        times = [new - old for old, new in zip(before, calm.times())]
         self.settle()
-        return back, p99
+        return back, times
 
     def kill_and_compare(self):
         """Slices with kills and slices without, in turns: the other link's times in both."""
         back, disturbed, undisturbed = [], [], []
         for _ in range(LONG_KILLS // SLICE_S):
-            again, p99 = self.slice(kills=True)
+            again, times = self.slice(kills=True)
             back += again
-            disturbed.append(p99)
+            disturbed.append(times)
             undisturbed.append(self.slice(kills=False)[1])
-        ratios = [one / other for one, other in zip(disturbed, undisturbed)]
-        print(f"    p99 of another link, {len(ratios)} slices of {SLICE_S} s each way, a kill a "
-              f"second: {spread(disturbed, '%.3f')} ms, without kills "
-              f"{spread(undisturbed, '%.3f')} ms; the one of the other {spread(ratios, '%.2f')}",
-              flush=True)
+        self.show_p99(disturbed, undisturbed)
         return back
+
+    @staticmethod
+    def show_p99(disturbed, undisturbed):
+        with_kills = [p99_ms(times) for times in disturbed]
+        without = [p99_ms(times) for times in undisturbed]
+        ratios = [one / other for one, other in zip(with_kills, without)]
+        print(f"    p99 of another link, {len(ratios)} slices of {SLICE_S} s each way, a kill a "
+              f"second: {spread(with_kills, '%.3f')} ms, without kills "
+              f"{spread(without, '%.3f')} ms; the one of the other {spread(ratios, '%.2f')}; of all "
+              f"messages {p99_ms(add(disturbed)):.3f} and {p99_ms(add(undisturbed)):.3f} ms", flush=True)
 
     def kill_all(self, compare):
         if not stand.Options.long:

@@ -42,9 +42,8 @@ class Tally:
         return struct.unpack_from(f"={BUCKETS}Q", self.memory, WORD.size * len(FIELDS))
 
 
-def quantile_ms(before, after, part):
-    """The time that this part of the messages between two readings of times() did not exceed."""
-    counts = [new - old for old, new in zip(before, after)]
+def quantile_ms(counts, part):
+    """The time that this part of the messages did not exceed, of how many were in each bucket."""
     left = part * sum(counts)
     for bucket, count in enumerate(counts):
         left -= count
