@@ -144,8 +144,9 @@ WEIR_API void weir_gateway_links(weir_gateway *gateway,
  * The gateway as a whole. Messages are counted over all links, once for each link that they enter,
  * those of links and modules that were removed included; so no counter but `queued` and
  * `unacknowledged` ever becomes less (but for `delivered`, by one, when a message that a remote
- * sink had been given is set aside and counted as dropped_poison instead), and at any time,
- * exactly: accepted = delivered + dropped_full + dropped_closed + dropped_poison + queued.
+ * sink had been given is set aside or cannot be given to it again, and is counted as dropped_poison
+ * or dropped_closed instead), and at any time, exactly: accepted = delivered + dropped_full +
+ * dropped_closed + dropped_poison + queued.
  */
 typedef struct weir_stats {
     size_t size;        /**< sizeof(weir_stats): the struct can grow */
