@@ -112,13 +112,13 @@ static void close_times(void *arg)
     wr_timer_close(proxy->timer);
     wr_timer_close(proxy->tell_timer);
     wr_timer_close(proxy->heartbeat_timer);
-    wr_timer_close(proxy->shrink_timer);
+    wr_timer_close(proxy->lull_timer);
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
     proxy->timer = NULL;
     proxy->tell_timer = NULL;
     proxy->heartbeat_timer = NULL;
-    proxy->shrink_timer = NULL;
+    proxy->lull_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -249,7 +249,7 @@ static void open_times(void *arg)
         err = wr_proxy_open_heartbeat(proxy);
     }
     if (err == WEIR_OK) {
-        err = wr_proxy_open_shrink(proxy);
+        err = wr_proxy_open_lull(proxy);
     }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);

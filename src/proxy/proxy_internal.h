@@ -13,6 +13,7 @@
 #include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/lull.h"
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
@@ -93,11 +94,9 @@ struct wr_proxy {
     wr_watch *channel_watch;
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
-    wr_timer *shrink_timer;
-    bool shrink_soon; /* it runs, since so many messages had been sent: */
-    uint64_t shrink_from;
-    uint64_t shrunk_at; /* when the window was last made small; likewise */
-    wr_timer *timer;    /* the next try, or the end of patience */
+    wr_timer *lull_timer; /* the window may be made small */
+    wr_lull lull;
+    wr_timer *timer; /* the next try, or the end of patience */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
@@ -283,7 +282,7 @@ bool wr_proxy_flush(wr_proxy *proxy);
 void wr_proxy_flush_and_go_on(wr_proxy *proxy);
 
 /* shrink.c: on the loop. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_shrink(wr_proxy *proxy);
+WEIR_MUST_CHECK weir_err wr_proxy_open_lull(wr_proxy *proxy);
 /* Messages were acknowledged. If those were all, give memory back when no more come for a while. */
 void wr_proxy_shrink_later(wr_proxy *proxy);
 

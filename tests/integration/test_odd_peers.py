@@ -47,6 +47,12 @@ os._exit(0)
 """
 
 
+def reported(gateway, text):
+    """To be asked again and again."""
+    gateway.process.send_signal(signal.SIGUSR1)
+    return text in gateway.err()
+
+
 class Args(harness.WeirTest):
     def test_large_args_arrive_whole(self):
         """They are sent from where they lie, over several writes; then the gateway works on."""
@@ -130,16 +136,12 @@ class HalfClosed(harness.WeirTest):
                                          [link("source", "sink", limit=10)])
             with sp.Session(listener, self.folder) as session:
                 session.messages.send(sp.frame(sp.message(b"")) * 20)
-                harness.wait_until(lambda: self.reported(gateway, "source -> sink: accepted 20"),
+                harness.wait_until(lambda: reported(gateway, "source -> sink: accepted 20"),
                                    "a full queue")
                 session.messages.sock.shutdown(socket.SHUT_WR)
                 session.control.wait_for_end()
             gateway.wait_for("it closed the message channel")
             gateway.stop()
-
-    def reported(self, gateway, text):
-        gateway.process.send_signal(signal.SIGUSR1)
-        return text in gateway.err()
 
     def test_end_of_a_channel_that_is_not_written_is_noticed(self):
         with sp.Listener(self.path("control")) as listener:
@@ -166,9 +168,9 @@ class Successors(harness.WeirTest):
                     sender.messages.send(sp.frame(sp.message(b"small")))
                     self.assertEqual(sp.content_of(session.messages.receive_frame()), b"small")
             gateway.wait_for("is over the remote module's limit of 1000 bytes")
-            gateway.process.send_signal(signal.SIGUSR1)
-            gateway.wait_for("link source -> sink: accepted 2, delivered 1, dropped 0 (full) + 1 "
-                             "(closed) + 0 (poison), queued 0 ")
+            counts = ("link source -> sink: accepted 2, delivered 1, dropped 0 (full) + 1 (closed) "
+                      "+ 0 (poison), queued 0 ")
+            harness.wait_until(lambda: reported(gateway, counts), counts)
             gateway.stop()
 
 
