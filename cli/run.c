@@ -96,11 +96,12 @@ static void print_stats(weir_gateway *gateway)
                   stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
                   wr_text_plural(stats.modules, "module", "modules"), stats.links,
                   wr_text_plural(stats.links, "link", "links"));
-    (void)fprintf(
-        stderr,
-        "messages over all links, removed ones included: accepted %" PRIu64 ", delivered %" PRIu64
-        ", dropped %" PRIu64 " (full) + %" PRIu64 " (closed), queued %" PRIu64 "\n",
-        stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed, stats.queued);
+    (void)fprintf(stderr,
+                  "messages over all links, removed ones included: accepted %" PRIu64
+                  ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
+                  " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
+                  stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
+                  stats.dropped_poison, stats.queued);
     (void)fprintf(stderr,
                   "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
                   "; overruns of native modules: %" PRIu64 "\n",
@@ -127,9 +128,11 @@ static void print_link(void *user, const weir_link_info *info)
     (void)user;
     (void)fprintf(stderr,
                   "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
-                  " (full) + %" PRIu64 " (closed), queued %" PRIu64 " (limit %" PRIu32 ", %s)\n",
+                  " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
+                  " (limit %" PRIu32 ", %s)\n",
                   info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
-                  info->dropped_closed, info->queued, info->limit, info->when_full);
+                  info->dropped_closed, info->dropped_poison, info->queued, info->limit,
+                  info->when_full);
 }
 
 static void on_report(uv_async_t *handle)

@@ -121,7 +121,7 @@ WEIR_API void weir_gateway_modules(weir_gateway *gateway,
                                    void *user);
 
 /** One link and its counters, in messages. At any time, exactly:
- *  accepted = delivered + dropped_full + dropped_closed + queued.
+ *  accepted = delivered + dropped_full + dropped_closed + dropped_poison + queued.
  *  Only the library makes these: the struct can grow at its end. */
 typedef struct weir_link_info {
     const char *source; /**< a module's name; a link from "*" is one link for each source */
@@ -133,6 +133,7 @@ typedef struct weir_link_info {
     uint64_t queued;         /**< waiting now, including those being handed over */
     uint32_t limit;          /**< messages that may wait */
     const char *when_full;   /**< "block", "drop.oldest" or "drop.newest" */
+    uint64_t dropped_poison; /**< set aside: a remote sink had died of it again and again */
 } weir_link_info;
 
 /** Call `visit` for each link, in the order of adding. The info is borrowed for the call;
@@ -143,8 +144,10 @@ WEIR_API void weir_gateway_links(weir_gateway *gateway,
 /**
  * The gateway as a whole. Messages are counted over all links, once for each link that they enter,
  * those of links and modules that were removed included; so no counter but `queued` and
- * `unacknowledged` ever becomes less, and at any time, exactly:
- * accepted = delivered + dropped_full + dropped_closed + queued.
+ * `unacknowledged` ever becomes less (but for `delivered`, by one, when a message that a remote
+ * sink had been given is set aside or cannot be given to it again, and is counted as dropped_poison
+ * or dropped_closed instead), and at any time, exactly: accepted = delivered + dropped_full +
+ * dropped_closed + dropped_poison + queued.
  */
 typedef struct weir_stats {
     size_t size;        /**< sizeof(weir_stats): the struct can grow */
@@ -159,12 +162,13 @@ typedef struct weir_stats {
     uint64_t redelivered;    /**< as in weir_module_info; since the start */
     uint64_t unacknowledged; /**< as in weir_module_info; now */
     uint64_t overruns;       /**< as in weir_module_info; since the start */
+    uint64_t dropped_poison; /**< as in weir_link_info */
 } weir_stats;
 
 /** Start from this: `weir_stats stats = WEIR_STATS_INIT;` */
 #define WEIR_STATS_INIT                                                                            \
     {                                                                                              \
-        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                        \
+        sizeof(weir_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                     \
     }
 
 /** Fill in as much of `stats` as its size says. Any thread but a module's callback, at any time: it

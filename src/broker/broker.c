@@ -324,6 +324,21 @@ wr_broker_totals wr_broker_add_up(wr_broker *broker)
     return totals;
 }
 
+void wr_broker_count_late(wr_broker *broker, uint64_t link_number, wr_late_drop why)
+{
+    size_t i = 0;
+    wr_mutex_lock(&broker->lock);
+    while (i < broker->count && broker->links[i]->number != link_number) {
+        i++;
+    }
+    if (i < broker->count) {
+        wr_mailbox_count_late(&broker->links[i]->box, why);
+    } else {
+        wr_totals_count_late(&broker->totals, link_number, why);
+    }
+    wr_mutex_unlock(&broker->lock);
+}
+
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),
                          void *user)
 {

@@ -54,6 +54,10 @@ typedef struct wr_broker_totals {
 /* All counters added up; exact, whatever is added or removed meanwhile. */
 wr_broker_totals wr_broker_add_up(wr_broker *broker);
 
+/* A message that the consumer took from the link with this number (wr_node_consuming) is dropped
+ * after all. The link may be removed by now. Not under a lock for which publishers wait. */
+void wr_broker_count_late(wr_broker *broker, uint64_t link_number, wr_late_drop why);
+
 /* Call `visit` for each link in the order of adding. It must not call the broker. */
 void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_link *link),
                          void *user);

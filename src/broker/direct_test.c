@@ -17,6 +17,7 @@ enum { SOURCE = 0, SINK = 1, OTHER = 2 };
 
 static atomic_size_t passed;   /* messages that came directly */
 static atomic_size_t refusing; /* of so many, each last one is not taken directly; 0: all are */
+static _Atomic uint64_t from;  /* the number of the link that the last of these came from */
 static atomic_bool gathering;  /* what `gather` answers */
 
 static bool gather(void *self)
@@ -26,8 +27,9 @@ static bool gather(void *self)
 }
 
 /* As a proxy: taking by either way is one at a time, under the consumer's own lock. */
-static bool direct(void *self, weir_message *msg)
+static bool direct(void *self, uint64_t link, weir_message *msg)
 {
+    atomic_store(&from, link);
     test_sink *sink = self;
     size_t each = atomic_load(&refusing);
     if (each > 0 && test_number(msg) % each == each - 1) {
@@ -47,6 +49,7 @@ static wr_consumer consumer;
 static test_net *begin(size_t count, bool wait)
 {
     atomic_store(&passed, 0);
+    atomic_store(&from, 0);
     atomic_store(&refusing, 0);
     atomic_store(&gathering, wait);
     consumer = test_sink_consumer;
@@ -71,7 +74,8 @@ static void assert_counts(const wr_link *link, uint64_t accepted, uint64_t deliv
     assert_int_equal(counts.accepted, accepted);
     assert_int_equal(counts.delivered, delivered);
     assert_int_equal(counts.accepted, counts.delivered + counts.dropped_full +
-                                          counts.dropped_closed + counts.queued);
+                                          counts.dropped_closed + counts.dropped_poison +
+                                          counts.queued);
 }
 
 static size_t count_seen(test_net *net)
@@ -162,6 +166,26 @@ static void several_sinks_get_it_each_in_its_way(void **state)
     test_net_finish(net);
 }
 
+static void each_comes_with_the_number_of_its_link(void **state)
+{
+    (void)state;
+    test_net *net = begin(3, false);
+    wr_link *link = test_net_link(net, SOURCE, SINK, 1024, WR_WHEN_FULL_BLOCK);
+    wr_link *other = test_net_link(net, OTHER, SINK, 1024, WR_WHEN_FULL_BLOCK);
+    start(net);
+    test_net_flood(net, SOURCE, 3);
+    assert_int_equal(atomic_load(&from), has_owners() ? link->number : 0);
+    test_net_flood(net, OTHER, 3);
+    assert_int_equal(atomic_load(&from), has_owners() ? other->number : 0);
+    assert_int_not_equal(link->number, other->number);
+
+    wr_broker_count_late(net->broker, link->number, WR_LATE_POISON);
+    assert_counts(link, 3, 2);
+    assert_int_equal(wr_mailbox_count(&link->box).dropped_poison, 1);
+    assert_counts(other, 3, 3);
+    test_net_finish(net);
+}
+
 static void run_again_and_again(void *arg)
 {
     test_net *net = arg;
@@ -195,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_node_that_may_not_run_gets_nothing_directly),
         cmocka_unit_test(a_closed_link_passes_nothing),
         cmocka_unit_test(several_sinks_get_it_each_in_its_way),
+        cmocka_unit_test(each_comes_with_the_number_of_its_link),
         cmocka_unit_test(order_holds_while_another_thread_runs_the_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

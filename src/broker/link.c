@@ -9,6 +9,8 @@
 #include "broker/node.h"
 #include "broker/totals.h"
 
+static _Atomic uint64_t links_made; /* orders nothing */
+
 weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, wr_link **out)
 {
     wr_link *link = aligned_alloc(WR_CACHE_LINE, sizeof(*link));
@@ -17,6 +19,7 @@ weir_err wr_link_create(wr_node *source, wr_node *sink, wr_queue_config config, 
     }
     *link = (wr_link){.source = wr_node_ref(source), .sink = wr_node_ref(sink)};
     wr_mailbox_init(&link->box, config);
+    link->number = atomic_fetch_add_explicit(&links_made, 1, memory_order_relaxed) + 1;
     atomic_init(&link->refs, 1);
     *out = link;
     return WEIR_OK;
@@ -99,7 +102,7 @@ bool wr_link_pass(wr_link *link, weir_message *msg)
     const wr_consumer *consumer = sink->consumer;
     if (consumer->direct == NULL || atomic_load(&link->closed) ||
         !wr_mailbox_is_settled(&link->box) || !wr_node_may_run(sink) ||
-        !consumer->direct(sink->self, msg)) {
+        !consumer->direct(sink->self, link->number, msg)) {
         return false;
     }
     wr_mailbox_count_passed(&link->box);

@@ -22,6 +22,8 @@ struct wr_totals;
 typedef struct wr_link {
     wr_mailbox box;
 
+    uint64_t number; /* set once; no other link ever has it, and it is never 0 */
+
     /* Set once; one reference to each node. */
     struct wr_node *source;
     struct wr_node *sink;

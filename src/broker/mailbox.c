@@ -360,6 +360,11 @@ void wr_mailbox_count_passed(wr_mailbox *box)
     atomic_store_explicit(&box->passed, passed + 1, memory_order_release);
 }
 
+void wr_mailbox_count_late(wr_mailbox *box, wr_late_drop why)
+{
+    atomic_fetch_add(&box->late[why], 1);
+}
+
 size_t wr_mailbox_purge(wr_mailbox *box)
 {
     weir_message *batch[64];
@@ -411,6 +416,16 @@ bool wr_mailbox_has_room(const wr_mailbox *box)
            atomic_load(&box->large_bytes) <= WR_QUEUE_BYTES / 2;
 }
 
+/* Take those that were dropped after all out of `delivered`; returns how many. The consumer may be
+ * done with a message before it is counted as delivered: then it is none of them yet. */
+static uint64_t take_late(const wr_mailbox *box, wr_late_drop why, uint64_t *delivered)
+{
+    uint64_t late = atomic_load(&box->late[why]);
+    late = late < *delivered ? late : *delivered;
+    *delivered -= late;
+    return late;
+}
+
 wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
 {
     /* What left is read before what came, so that queued is never negative. */
@@ -426,6 +441,8 @@ wr_mailbox_counts wr_mailbox_count(const wr_mailbox *box)
     uint64_t passed = atomic_load(&box->passed);
     counts.accepted += passed;
     counts.delivered += passed;
+    counts.dropped_poison = take_late(box, WR_LATE_POISON, &counts.delivered);
+    counts.dropped_closed += take_late(box, WR_LATE_CLOSED, &counts.delivered);
     return counts;
 }
 
@@ -436,5 +453,6 @@ void wr_mailbox_add_counts(const wr_mailbox *box, wr_mailbox_counts *sum)
     sum->delivered += counts.delivered;
     sum->dropped_full += counts.dropped_full;
     sum->dropped_closed += counts.dropped_closed;
+    sum->dropped_poison += counts.dropped_poison;
     sum->queued += counts.queued;
 }

@@ -62,12 +62,21 @@ typedef struct wr_queue_config {
 
 #define WR_CACHE_LINE 64
 
+/* Why a message that was counted as delivered is dropped after all: its consumer had kept it for
+ * another try. */
+typedef enum wr_late_drop {
+    WR_LATE_POISON, /* it dies of it: dropped_poison */
+    WR_LATE_CLOSED, /* it cannot take it any more: dropped_closed */
+    WR_LATE_COUNT
+} wr_late_drop;
+
 /* In messages, since the mailbox was made. accepted = delivered + dropped_* + queued. */
 typedef struct wr_mailbox_counts {
     uint64_t accepted;
     uint64_t delivered;
     uint64_t dropped_full;
     uint64_t dropped_closed;
+    uint64_t dropped_poison;
     uint64_t queued; /* waiting, or taken and not yet counted as delivered */
 } wr_mailbox_counts;
 
@@ -90,7 +99,8 @@ typedef struct wr_mailbox {
     alignas(
         WR_CACHE_LINE) _Atomic uint64_t head; /* next position to take; cells before it are free */
     _Atomic uint64_t delivered;
-    _Atomic uint64_t dropped_closed; /* also publishers', once closed */
+    _Atomic uint64_t dropped_closed;      /* also publishers', once closed */
+    _Atomic uint64_t late[WR_LATE_COUNT]; /* dropped after all: in `delivered` or `passed`, too */
 
     /* lock guards the overflow list; in a drop.oldest mailbox also the taking from the ring, which
      * publishers do there, too. */
@@ -125,6 +135,8 @@ void wr_mailbox_count_closed(wr_mailbox *box, size_t count);
 bool wr_mailbox_is_settled(const wr_mailbox *box);
 /* Count a message that went to the consumer directly. One thread. */
 void wr_mailbox_count_passed(wr_mailbox *box);
+/* Count a message that is dropped after all. Any thread. */
+void wr_mailbox_count_late(wr_mailbox *box, wr_late_drop why);
 /* Drop everything that is queued, counted as dropped_closed. Returns how many. */
 size_t wr_mailbox_purge(wr_mailbox *box);
 

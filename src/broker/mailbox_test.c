@@ -495,6 +495,27 @@ static void drop_oldest_has_a_place_for_every_message_of_one_publisher(void **st
     finish(f);
 }
 
+/* The consumer may be so quick. */
+static void late_drop_that_is_not_counted_as_delivered_yet_counts_when_it_is(void **state)
+{
+    (void)state;
+    fixture *f = begin(4, WR_WHEN_FULL_BLOCK);
+    wr_mailbox_count_late(&f->box, WR_LATE_POISON);
+    wr_mailbox_count_late(&f->box, WR_LATE_CLOSED);
+    wr_mailbox_counts counts = wr_mailbox_count(&f->box);
+    assert_int_equal(counts.accepted + counts.delivered, 0);
+    assert_int_equal(counts.dropped_poison + counts.dropped_closed, 0);
+    wr_mailbox_count_passed(&f->box);
+    wr_mailbox_count_passed(&f->box);
+    counts = wr_mailbox_count(&f->box);
+    assert_int_equal(counts.accepted, 2);
+    assert_int_equal(counts.delivered, 0);
+    assert_int_equal(counts.dropped_poison, 1);
+    assert_int_equal(counts.dropped_closed, 1);
+    assert_true(wr_mailbox_is_settled(&f->box)); /* these are no matter of the queue */
+    finish(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +537,7 @@ int main(void)
         cmocka_unit_test(purge_counts_as_dropped_by_closing),
         cmocka_unit_test(refused_message_is_accepted_and_dropped),
         cmocka_unit_test(taken_messages_count_as_queued_until_reported),
+        cmocka_unit_test(late_drop_that_is_not_counted_as_delivered_yet_counts_when_it_is),
         cmocka_unit_test(deinit_frees_what_is_queued),
         cmocka_unit_test(no_publisher_overtakes_itself_and_block_loses_nothing),
         cmocka_unit_test(drop_rules_keep_order_and_books_in_a_crowd),

@@ -399,6 +399,11 @@ void wr_node_refuse(wr_node *node, size_t count)
     node->refused += count;
 }
 
+uint64_t wr_node_consuming(const wr_node *node)
+{
+    return node->from;
+}
+
 static bool is_drained(const wr_node *node, wr_link *const *in, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -66,11 +66,11 @@ typedef struct wr_consumer {
      * where this thread should build its next one. For each such message; any thread, several at a
      * time, until release; may not block. NULL: in the process's own memory. */
     void (*place)(void *self);
-    /* With `gather`: take one message, borrowed, while nothing waits for the node on its link; the
-     * publisher's thread, without the right to run the node. It counts as delivered. False: not
-     * now; it goes the other way, by the mailbox. Several threads at a time; may not block. NULL
-     * allowed. */
-    bool (*direct)(void *self, weir_message *msg);
+    /* With `gather`: take one message, borrowed, from the link with this number (as
+     * wr_node_consuming says it), while nothing waits for the node on that link; the publisher's
+     * thread, without the right to run the node. It counts as delivered. False: not now; it goes
+     * the other way, by the mailbox. Several threads at a time; may not block. NULL allowed. */
+    bool (*direct)(void *self, uint64_t link, weir_message *msg);
 } wr_consumer;
 
 /* What a publisher does while the node is congested. */
@@ -128,6 +128,7 @@ struct wr_node {
     size_t rest_first;
     size_t rest_count;
     size_t refused;    /* by wr_node_refuse in this consume; the running thread */
+    uint64_t from;     /* the number of the link that this consume's messages are from; likewise */
     atomic_bool sweep; /* a link in was closed: drop what it holds, even when not allowed to run */
 
     /* Links out: `out` is replaced by the broker under its lock; readers count themselves in one of
@@ -170,6 +171,9 @@ void wr_node_set_absent(wr_node *node, bool absent);
 /* Inside consume: `count` of the messages that it takes could never be delivered; they are counted
  * as dropped. */
 void wr_node_refuse(wr_node *node, size_t count);
+
+/* Inside consume: the number of the link that its messages are from, for wr_broker_count_late. */
+uint64_t wr_node_consuming(const wr_node *node);
 
 /* Send a message to every link out; the caller keeps its reference. Errors: FULL, CLOSED, MEMORY.
  */

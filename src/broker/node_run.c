@@ -112,6 +112,7 @@ bool wr_node_may_run(const wr_node *node)
 static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t count)
 {
     node->refused = 0;
+    node->from = link->number;
     if (node->consumer->place == NULL) {
         wr_node_leave_place(node);
     }

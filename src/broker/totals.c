@@ -54,6 +54,32 @@ void wr_totals_retire(wr_totals *totals, wr_link *link)
     wr_mutex_unlock(&totals->lock);
 }
 
+/* Under the lock. */
+static void count_gone(wr_totals *totals, wr_late_drop why)
+{
+    totals->gone.delivered--;
+    if (why == WR_LATE_POISON) {
+        totals->gone.dropped_poison++;
+    } else {
+        totals->gone.dropped_closed++;
+    }
+}
+
+void wr_totals_count_late(wr_totals *totals, uint64_t link_number, wr_late_drop why)
+{
+    wr_mutex_lock(&totals->lock);
+    wr_link *link = totals->leaving;
+    while (link != NULL && link->number != link_number) {
+        link = link->leaving_after;
+    }
+    if (link != NULL) {
+        wr_mailbox_count_late(&link->box, why);
+    } else {
+        count_gone(totals, why);
+    }
+    wr_mutex_unlock(&totals->lock);
+}
+
 void wr_totals_add_up(wr_totals *totals, wr_mailbox_counts *sum)
 {
     wr_mutex_lock(&totals->lock);
@@ -61,6 +87,7 @@ void wr_totals_add_up(wr_totals *totals, wr_mailbox_counts *sum)
     sum->delivered += totals->gone.delivered;
     sum->dropped_full += totals->gone.dropped_full;
     sum->dropped_closed += totals->gone.dropped_closed;
+    sum->dropped_poison += totals->gone.dropped_poison;
     for (const wr_link *link = totals->leaving; link != NULL; link = link->leaving_after) {
         wr_mailbox_add_counts(&link->box, sum);
     }

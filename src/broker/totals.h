@@ -28,6 +28,8 @@ void wr_totals_deinit(wr_totals *totals);
 void wr_totals_leave(wr_totals *totals, wr_link *link);
 /* It is about to be freed, and empty. By wr_link_unref. */
 void wr_totals_retire(wr_totals *totals, wr_link *link);
+/* As wr_mailbox_count_late, for the link of this number, or for the sum if it is freed. */
+void wr_totals_count_late(wr_totals *totals, uint64_t link_number, wr_late_drop why);
 /* Add the counts of all removed links to `sum`. */
 void wr_totals_add_up(wr_totals *totals, wr_mailbox_counts *sum);
 

@@ -4,10 +4,11 @@
  */
 #include "base/text.h"
 #include "gateway/config_reader.h"
+#include "proxy/poison.h"
 
 #define TIME_MAX_MS 3600000u
 
-enum { RESTART_POLICY, RESTART_BACKOFF, RESTART_BURST, RESTART_WINDOW };
+enum { RESTART_POLICY, RESTART_BACKOFF, RESTART_BURST, RESTART_WINDOW, RESTART_POISON };
 enum { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT };
 
 typedef struct restart_draft {
@@ -84,6 +85,12 @@ static const wr_option restart_options[] = {
                         .kind = WR_OPTION_NUMBER,
                         .max = 24 * TIME_MAX_MS,
                         .offset = offsetof(restart_draft, config.window_ms),
+                        .take = wr_take_u32},
+    [RESTART_POISON] = {.key = "poison.deaths",
+                        .summary = "deaths of one message before it is set aside",
+                        .kind = WR_OPTION_NUMBER,
+                        .max = WR_POISON_DEATHS_MAX,
+                        .offset = offsetof(restart_draft, config.poison_deaths),
                         .take = wr_take_u32},
 };
 

@@ -65,6 +65,7 @@ static void visit_link(void *user, const wr_link *link)
         .delivered = counts.delivered,
         .dropped_full = counts.dropped_full,
         .dropped_closed = counts.dropped_closed,
+        .dropped_poison = counts.dropped_poison,
         .queued = counts.queued,
         .limit = link->box.config.limit,
         .when_full = wr_when_full_words[link->box.config.when_full],
@@ -103,6 +104,7 @@ static void add_up_links(weir_gateway *gateway, weir_stats *stats)
     stats->delivered = totals.counts.delivered;
     stats->dropped_full = totals.counts.dropped_full;
     stats->dropped_closed = totals.counts.dropped_closed;
+    stats->dropped_poison = totals.counts.dropped_poison;
     stats->queued = totals.counts.queued;
 }
 

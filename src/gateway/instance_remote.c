@@ -158,6 +158,7 @@ static weir_err set_options(wr_instance *instance, const wr_instance_host *host,
     options->args = instance->config->args;
     options->restart = instance->config->restart;
     options->heartbeat = instance->config->heartbeat;
+    options->broker = host->broker;
     instance->launch.grace_period_ms = config->launch.grace_period_ms;
     if (instance->config->sandbox.present) {
         weir_err err = wr_sandboxed_prepare(instance, error);

@@ -9,6 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool wr_byte_ring_init(wr_byte_ring *ring, uint64_t size)
+{
+    uint64_t capacity = WR_BYTE_RING_START;
+    while (capacity < size && capacity < WR_BYTE_RING_MAX) {
+        capacity *= 2;
+    }
+    uint8_t *bytes = capacity < size ? NULL : malloc(capacity);
+    if (bytes == NULL) {
+        return false;
+    }
+    *ring = (wr_byte_ring){.bytes = bytes, .capacity = capacity};
+    return true;
+}
+
 void wr_byte_ring_deinit(wr_byte_ring *ring)
 {
     free(ring->bytes);

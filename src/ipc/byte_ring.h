@@ -17,7 +17,7 @@
 #define WR_BYTE_RING_START (16u * 1024u)
 #define WR_BYTE_RING_MAX (4u * 1024u * 1024u)
 
-/* All zero: an empty one. */
+/* All zero: an empty one, like one after deinit. */
 typedef struct wr_byte_ring {
     uint8_t *bytes; /* the byte at place p is at p & (capacity - 1) */
     uint64_t capacity;
@@ -25,6 +25,9 @@ typedef struct wr_byte_ring {
     uint64_t end;   /* the place behind the newest piece */
 } wr_byte_ring;
 
+/* An empty one with room for pieces of so many bytes together, put one after the other. False:
+ * there is no memory for it. */
+bool wr_byte_ring_init(wr_byte_ring *ring, uint64_t size);
 void wr_byte_ring_deinit(wr_byte_ring *ring);
 /* Append a piece to be written by the caller. NULL: there is no room, or no memory for more.
  * `may_move`: pieces may move to a larger ring; else there is no room when this one is full. */

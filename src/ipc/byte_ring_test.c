@@ -116,12 +116,30 @@ static void a_piece_that_could_never_fit_is_refused_at_once(void **state)
     assert_null(ring.bytes);
 }
 
+static void it_can_be_made_for_what_it_is_to_hold(void **state)
+{
+    (void)state;
+    static piece pieces[40];
+    wr_byte_ring ring = {.bytes = NULL};
+    assert_true(wr_byte_ring_init(&ring, 40 * 1000));
+    assert_int_equal(ring.capacity, 64 * 1024);
+    for (unsigned n = 0; n < 40; n++) {
+        assert_non_null(wr_byte_ring_put(&ring, 1000, false, &pieces[n].place));
+    }
+    wr_byte_ring_deinit(&ring);
+    assert_true(wr_byte_ring_init(&ring, 0));
+    assert_int_equal(ring.capacity, WR_BYTE_RING_START);
+    wr_byte_ring_deinit(&ring);
+    assert_false(wr_byte_ring_init(&ring, WR_BYTE_RING_MAX + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_stays_while_others_come_and_go),
         cmocka_unit_test(it_grows_to_its_limit_and_then_says_so),
         cmocka_unit_test(a_steady_flow_needs_no_larger_ring),
+        cmocka_unit_test(it_can_be_made_for_what_it_is_to_hold),
         cmocka_unit_test(a_piece_that_could_never_fit_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 #define RING_START 64u
 /* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
 #define RELEASED_PER_PUT 3u
+/* A ring that could hold so many times as much may be made smaller. */
+#define ROOMY 4u
 
 static wr_window_place *place(const wr_window *window, uint64_t number)
 {
@@ -24,20 +26,26 @@ static uint32_t image_size(const weir_message *msg)
     return (uint32_t)size; /* at most WEIR_MESSAGE_SIZE_MAX */
 }
 
-static weir_err grow(wr_window *window)
+/* Move all to a ring of this capacity. */
+static weir_err resize(wr_window *window, size_t capacity)
 {
-    wr_window grown = {.capacity = window->capacity == 0 ? RING_START : 2 * window->capacity};
-    grown.ring = malloc(grown.capacity * sizeof(wr_window_place));
-    if (grown.ring == NULL) {
+    wr_window resized = {.capacity = capacity};
+    resized.ring = malloc(capacity * sizeof(wr_window_place));
+    if (resized.ring == NULL) {
         return WEIR_ERR_MEMORY;
     }
     for (uint64_t n = window->kept; n < window->end; n++) {
-        *place(&grown, n) = *place(window, n);
+        *place(&resized, n) = *place(window, n);
     }
     free(window->ring);
-    window->ring = grown.ring;
-    window->capacity = grown.capacity;
+    window->ring = resized.ring;
+    window->capacity = capacity;
     return WEIR_OK;
+}
+
+static weir_err grow(wr_window *window)
+{
+    return resize(window, window->capacity == 0 ? RING_START : 2 * window->capacity);
 }
 
 static void forget(wr_window *window, const wr_window_place *of)
@@ -339,6 +347,58 @@ void wr_window_rewind(wr_window *window, bool keep)
     window->bytes = 0;
     window->keep = keep;
     window->waits = false;
+}
+
+/* Is so much room for what is held that most of it may be given back? */
+static bool is_roomy(uint64_t capacity, uint64_t held)
+{
+    return held <= capacity / ROOMY;
+}
+
+static void shrink_ring(wr_window *window)
+{
+    size_t capacity = window->capacity;
+    while (capacity > RING_START && is_roomy(capacity, window->end - window->kept)) {
+        capacity /= 2;
+    }
+    if (capacity < window->capacity) {
+        weir_err ignored = resize(window, capacity);
+        (void)ignored; /* it stays as it is */
+    }
+}
+
+/* In a smaller ring a piece may not lie in one part at its place: all get new ones. */
+static void shrink_copies(wr_window *window)
+{
+    wr_byte_ring smaller = {.bytes = NULL};
+    uint64_t held = window->copies.end - window->copies.first;
+    if (window->copies.capacity <= WR_BYTE_RING_START || !is_roomy(window->copies.capacity, held) ||
+        !wr_byte_ring_init(&smaller, held)) {
+        return;
+    }
+    for (uint64_t n = window->kept; n < window->end; n++) {
+        wr_window_place *of = place(window, n);
+        size_t size = WR_SP_HEADER_SIZE + of->size;
+        if (of->copied) {
+            const uint8_t *frame = frame_of(window, of);
+            void *copy = wr_byte_ring_put(&smaller, size, false, &of->copy_at);
+            assert(copy != NULL); /* it was made for all of them */
+            memcpy(copy, frame, size);
+        }
+    }
+    wr_byte_ring_deinit(&window->copies);
+    window->copies = smaller;
+}
+
+bool wr_window_shrink(wr_window *window, const wr_channel *channel)
+{
+    if (channel != NULL && wr_channel_unsent(channel) > 0) {
+        return false;
+    }
+    wr_window_release(window);
+    shrink_ring(window);
+    shrink_copies(window);
+    return true;
 }
 
 size_t wr_window_given_count(const wr_window *window)

@@ -124,6 +124,9 @@ WR_SHARED void wr_window_look(wr_window *window, const wr_channel *channel);
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
 /* Release all that is acknowledged, but for what is to be remembered. */
 WR_SHARED void wr_window_release(wr_window *window);
+/* Give back memory that what is held does not need. False: not now, as frames wait to be written.
+ */
+WR_SHARED bool wr_window_shrink(wr_window *window, const wr_channel *channel);
 /* A new connection, which acknowledges if `keep`: everything from base on waits again. */
 WR_SHARED void wr_window_rewind(wr_window *window, bool keep);
 

@@ -336,6 +336,13 @@ static void take_arrived(ends *e)
     }
 }
 
+/* The first message to come has this number. */
+static void begin_at(ends *e, uint64_t first)
+{
+    *e = (ends){.arrived = first};
+    open_ends(&e->a, &e->b, false);
+}
+
 static void close_ends(ends *e)
 {
     wr_channel_destroy(e->a);
@@ -377,10 +384,10 @@ static void copies_and_references_are_sent_again_in_order(void **state)
     bool copies = false;
     bool references = false;
     for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
-        ends e = {.arrived = turns[i].acknowledged};
+        ends e;
         assert_int_equal(wr_window_acknowledge(&window, turns[i].acknowledged), WEIR_OK);
         wr_window_rewind(&window, true);
-        open_ends(&e.a, &e.b, false);
+        begin_at(&e, turns[i].acknowledged);
         send_through(&window, &e, turns[i].end);
         for (uint64_t n = window.base; n < window.end; n++) {
             bool copied = window.ring[n & (window.capacity - 1)].copied;
@@ -390,6 +397,56 @@ static void copies_and_references_are_sent_again_in_order(void **state)
         close_ends(&e);
     }
     assert_true(copies && references);
+    wr_window_deinit(&window);
+}
+
+static void what_a_burst_needed_is_given_back(void **state)
+{
+    (void)state;
+    ends e;
+    wr_window window = {.keep = true, .keep_last = 16};
+    begin_at(&e, 0);
+    send_through(&window, &e, 2000);
+    size_t capacity = window.capacity;
+    uint64_t bytes = window.copies.capacity;
+    assert_true(wr_window_shrink(&window, e.a)); /* all of it is in use */
+    assert_int_equal(window.capacity, capacity);
+    assert_int_equal(window.copies.capacity, bytes);
+    assert_int_equal(wr_window_acknowledge(&window, 1990), WEIR_OK);
+    assert_true(wr_window_shrink(&window, e.a));
+    assert_in_range(window.capacity, 26, 128);
+    assert_in_range(window.copies.capacity, 1, 64 * 1024);
+    assert_given(&window, 1974, 1990, 2000);
+    send_through(&window, &e, 2300);
+    close_ends(&e);
+    wr_window_rewind(&window, true);
+    begin_at(&e, 1990);
+    send_through(&window, &e, 2300);
+    assert_given(&window, 1974, 1990, 2300);
+    close_ends(&e);
+    wr_window_deinit(&window);
+}
+
+static void frames_that_wait_to_be_written_stay_where_they_are(void **state)
+{
+    (void)state;
+    ends e;
+    wr_window window = {.keep = true};
+    begin_at(&e, 0);
+    send_through(&window, &e, 1000);
+    assert_int_equal(wr_window_acknowledge(&window, 1000), WEIR_OK);
+    weir_message *msg = numbered(1000);
+    assert_int_equal(wr_window_give(&window, e.a, msg), WEIR_OK);
+    weir_message_unref(msg);
+    size_t capacity = window.capacity;
+    assert_false(wr_window_shrink(&window, e.a));
+    assert_int_equal(window.capacity, capacity);
+    assert_int_equal(wr_channel_flush(e.a), WEIR_OK);
+    assert_true(wr_window_shrink(&window, e.a));
+    assert_true(window.capacity < capacity);
+    take_arrived(&e);
+    assert_int_equal(e.arrived, 1001);
+    close_ends(&e);
     wr_window_deinit(&window);
 }
 
@@ -427,6 +484,8 @@ int main(void)
         cmocka_unit_test(copies_and_references_are_sent_again_in_order),
         cmocka_unit_test(a_message_over_the_limit_finds_the_room_that_was_acknowledged),
         cmocka_unit_test(large_messages_are_remembered_up_to_a_limit_of_bytes),
+        cmocka_unit_test(what_a_burst_needed_is_given_back),
+        cmocka_unit_test(frames_that_wait_to_be_written_stay_where_they_are),
         cmocka_unit_test(few_messages_may_be_more_bytes_where_memory_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,8 @@ WR_SHARED void wr_process_terminate(wr_process *process);
 WR_SHARED void wr_process_kill(wr_process *process);
 /* "exit status 3", "signal 9 (Killed)". */
 WR_SHARED void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size);
+/* Was it ended by a signal that comes from others, and says nothing of the child itself? */
+WR_SHARED bool wr_process_was_killed(const wr_process_exit *result);
 /* Kill and collect the child if it still lives; free. NULL is allowed. */
 WR_SHARED void wr_process_destroy(wr_process *process);
 

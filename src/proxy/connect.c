@@ -89,6 +89,7 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
     wr_control_message last = {.status = WR_REPLY_CREATED};
+    wr_proxy_hold_all(proxy);
     wr_proxy_read_rest(proxy);
     if (proxy->channel != NULL) {
         read_last_words(proxy, &last);
@@ -261,6 +262,8 @@ void wr_proxy_on_timer(void *arg)
         give_up_waiting(proxy);
         break;
     case WR_PROXY_RUNNING:
+        wr_proxy_on_quiet_over(proxy);
+        break;
     case WR_PROXY_ENDING:
     case WR_PROXY_STOPPED:
     case WR_PROXY_STATE_COUNT:

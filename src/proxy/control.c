@@ -65,7 +65,10 @@ static void on_acknowledge(wr_proxy *proxy, uint64_t count)
         state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
     if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
-    } else if (state == WR_PROXY_STOPPING) {
+        return;
+    }
+    wr_proxy_shrink_later(proxy);
+    if (state == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);
     }
 }

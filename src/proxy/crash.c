@@ -4,6 +4,7 @@
  */
 #include "proxy/crash.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -15,15 +16,24 @@ typedef struct given_list {
     size_t count;
 } given_list;
 
+/* The window when it has learnt what is acknowledged. As nothing can be sent without a channel,
+ * nobody but the loop changes it then; so no publisher has to wait while thousands of messages are
+ * copied. */
+static const wr_window *get_window(wr_proxy *proxy)
+{
+    wr_proxy_lock(proxy);
+    assert(proxy->channel == NULL);
+    wr_proxy_unlock(proxy);
+    return &proxy->window;
+}
+
 /* False: out of memory. */
 static bool get_given(wr_proxy *proxy, given_list *given)
 {
-    wr_proxy_lock(proxy);
-    given->count = wr_window_given_count(&proxy->window);
+    const wr_window *window = get_window(proxy);
+    given->count = wr_window_given_count(window);
     given->entries = calloc(given->count + 1, sizeof(*given->entries));
-    bool got =
-        given->entries != NULL && wr_window_get_given(&proxy->window, given->entries) == WEIR_OK;
-    wr_proxy_unlock(proxy);
+    bool got = given->entries != NULL && wr_window_get_given(window, given->entries) == WEIR_OK;
     if (!got) {
         free(given->entries);
     }
@@ -38,16 +48,9 @@ static void free_given(given_list *given)
     free(given->entries);
 }
 
-void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
+/* Without the messages. */
+static wr_crash_report describe(wr_proxy *proxy, const wr_proxy_end *end)
 {
-    given_list given = {NULL, 0};
-    if (proxy->options.crash == NULL) {
-        return;
-    }
-    if (!get_given(proxy, &given)) {
-        wr_log(proxy->node->name, WEIR_LOG_ERROR, "no crash report: out of memory");
-        return;
-    }
     wr_crash_report report = {
         .settings = proxy->options.crash,
         .module = proxy->node->name,
@@ -60,12 +63,51 @@ void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
         .hung_ms = end->hung_ms,
         .restarts = wr_proxy_restarts(proxy),
         .lines = end->lines,
-        .messages = given.entries,
-        .message_count = given.count,
         .acknowledges = (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0,
         .publishes = wr_node_has_sinks(proxy->node),
     };
     weir_time_now(report.time);
-    wr_crash_report_start(proxy->loop, &report);
+    return report;
+}
+
+void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end)
+{
+    given_list given = {NULL, 0};
+    if (proxy->options.crash == NULL) {
+        return;
+    }
+    if (!get_given(proxy, &given)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR, "no crash report: out of memory");
+        return;
+    }
+    wr_crash_report report = describe(proxy, end);
+    report.messages = given.entries;
+    report.message_count = given.count;
+    (void)wr_crash_report_start(proxy->loop, &report); /* it has said why not */
     free_given(&given);
+}
+
+bool wr_proxy_report_poison(wr_proxy *proxy, const wr_proxy_end *end, uint64_t number,
+                            void (*on_done)(void *arg, const char *folder))
+{
+    given_list given = {NULL, 0};
+    wr_crash_report report = describe(proxy, end);
+    bool started = false;
+    if (!get_given(proxy, &given)) {
+        wr_log(proxy->node->name, WEIR_LOG_ERROR,
+               "a message that it dies of cannot be set aside, and comes again: out of memory");
+        return false;
+    }
+    report.poison_deaths = proxy->poison.deaths;
+    report.on_done = on_done;
+    report.arg = proxy;
+    report.message_count = 1;
+    for (size_t i = 0; i < given.count; i++) {
+        if (given.entries[i].number == number) {
+            report.messages = &given.entries[i];
+            started = wr_crash_report_start(proxy->loop, &report);
+        }
+    }
+    free_given(&given);
+    return started;
 }

@@ -20,5 +20,10 @@ typedef struct wr_proxy_end {
  * its last acknowledgements are taken, and before the next connection begins (wr_proxy_rewind). The
  * process's id is still the proxy's. The loop's thread; nothing fails, nothing waits. */
 void wr_proxy_report_crash(wr_proxy *proxy, const wr_proxy_end *end);
+/* The same for a message that it has died of again and again, which gets a report of its own.
+ * `on_done` is called from the loop, with the proxy and the folder; see wr_crash_report. False: not
+ * now. */
+bool wr_proxy_report_poison(wr_proxy *proxy, const wr_proxy_end *end, uint64_t number,
+                            void (*on_done)(void *arg, const char *folder));
 
 #endif

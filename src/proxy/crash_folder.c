@@ -2,11 +2,10 @@
  *
  * Names of crash reports (contract in crash_folder.h): MODULE-TIME-NUMBER, such as
  * camera-20261124T060805.123Z-001. Time and number have a fixed width, so that the order of the
- * names is that of the reports.
+ * names is that of the reports. One with a message that was set aside has "-poison" behind it.
  */
 #include "proxy/crash_folder.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +20,12 @@
 
 static const char time_form[] = "ddddddddTdddddd.dddZ-";
 static const char number_form[] = "ddd";
+static const char poison_mark[] = "-poison";
 
 /* The names of a module's reports. */
 typedef struct name_list {
-    char *prefix; /* MODULE- */
+    char *prefix;       /* MODULE- */
+    const char *suffix; /* behind the number */
     char **names;
     size_t count;
     bool failed; /* out of memory */
@@ -79,9 +80,11 @@ static void collect(void *arg, const char *name)
     name_list *list = arg;
     size_t length = strlen(list->prefix);
     size_t tail = strlen(time_form) + strlen(number_form);
-    if (strncmp(name, list->prefix, length) != 0 || strlen(name) != length + tail ||
+    if (strncmp(name, list->prefix, length) != 0 ||
+        strlen(name) != length + tail + strlen(list->suffix) ||
         !has_form(name + length, time_form) ||
-        !has_form(name + length + strlen(time_form), number_form)) {
+        !has_form(name + length + strlen(time_form), number_form) ||
+        strcmp(name + length + tail, list->suffix) != 0) {
         return;
     }
     char **grown = realloc(list->names, (list->count + 1) * sizeof(*grown));
@@ -167,13 +170,13 @@ static unsigned next_number(const name_list *list, const char *stem)
 }
 
 /* Another gateway may use the same crash folder at the same time. */
-static weir_err make_numbered(const char *parent, const char *stem, unsigned number, char **path,
-                              wr_error *error)
+static weir_err make_numbered(const char *parent, const char *stem, const name_list *list,
+                              char **path, wr_error *error)
 {
     weir_err err = wr_error_set(error, WEIR_ERR_EXISTS, "too many crash reports of one time");
-    for (; number <= NUMBER_MAX; number++) {
+    for (unsigned number = next_number(list, stem); number <= NUMBER_MAX; number++) {
         wr_buffer text = WR_BUFFER_INIT;
-        wr_buffer_printf(&text, "%s/%s%03u", parent, stem, number);
+        wr_buffer_printf(&text, "%s/%s%03u%s", parent, stem, number, list->suffix);
         char *name = wr_buffer_take(&text);
         err = name == NULL ? wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path")
                            : wr_folder_make(name, error);
@@ -189,17 +192,37 @@ static weir_err make_numbered(const char *parent, const char *stem, unsigned num
     return err;
 }
 
+/* One more is to come. Errors: FULL. */
+static weir_err make_room(const char *parent, const wr_crash_folder *which, const name_list *list,
+                          wr_error *error)
+{
+    if (!which->poison) {
+        remove_oldest(parent, which->module, list, which->max - 1);
+        return WEIR_OK;
+    }
+    if (list->count < which->max) {
+        return WEIR_OK;
+    }
+    return wr_error_set(error, WEIR_ERR_FULL,
+                        "%zu messages of this module are set aside already, in '%s'; look at them "
+                        "and move them away",
+                        list->count, parent);
+}
+
 static weir_err make_in(const char *parent, const wr_crash_folder *which, char **path,
                         wr_error *error)
 {
-    name_list list = {.prefix = make_prefix(which->module)};
+    name_list list = {.prefix = make_prefix(which->module),
+                      .suffix = which->poison ? poison_mark : ""};
     char *stem = list.prefix == NULL ? NULL : make_stem(list.prefix, which->time);
     weir_err err = stem == NULL
                        ? wr_error_set(error, WEIR_ERR_MEMORY, "no memory for a folder's path")
                        : list_reports(parent, &list, error);
     if (err == WEIR_OK) {
-        remove_oldest(parent, which->module, &list, which->max - 1);
-        err = make_numbered(parent, stem, next_number(&list, stem), path, error);
+        err = make_room(parent, which, &list, error);
+    }
+    if (err == WEIR_OK) {
+        err = make_numbered(parent, stem, &list, path, error);
     }
     list_deinit(&list);
     free(stem);

@@ -3,10 +3,10 @@
  * A crash report that is written on a thread of its own, so that the loop does not wait for the
  * disk. The job holds copies of all that the report borrows.
  *
- * The thread has a low priority: nobody waits for a report, and the messages of
- * all other modules go on meanwhile. So it must hold nothing that they wait for: its log lines are
- * the loop's to write. Its end is told to the loop by `written`, which keeps the loop alive until
- * then.
+ * The thread has a low priority: nobody waits for a report (but for one with an `on_done`), and the
+ * messages of all other modules go on meanwhile. So it must hold nothing that they wait for: its
+ * log lines are the loop's to write. Its end is told to the loop by `written`, which keeps the loop
+ * alive until then.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct crash_job {
     uv_async_t written;     /* first: freed through it */
     wr_thread thread;       /* set before it runs; the loop's */
     weir_err err;           /* the thread's until it has ended, like the next two */
-    char *folder;           /* what it made */
+    char *folder;           /* what it made; NULL: nothing */
     wr_error error;         /* why not */
     wr_crash_report report; /* its texts and the like are what follows */
     wr_crash_settings settings;
@@ -159,10 +159,21 @@ static crash_job *make_job(const wr_crash_report *from)
     return job;
 }
 
+static void log_failure(const wr_crash_report *report, const char *why)
+{
+    wr_log(report->module, WEIR_LOG_ERROR, "%s: %s",
+           report->poison_deaths > 0
+               ? "a message that it dies of cannot be set aside, and comes again"
+               : "no crash report",
+           why);
+}
+
 static void write_report(void *arg)
 {
     crash_job *job = arg;
-    wr_thread_stand_back();
+    if (job->report.on_done == NULL) { /* else somebody waits for it */
+        wr_thread_stand_back();
+    }
     job->err = wr_crash_report_write(&job->report, &job->folder, &job->error);
     uv_async_send(&job->written);
 }
@@ -170,14 +181,13 @@ static void write_report(void *arg)
 static void log_outcome(const crash_job *job)
 {
     if (job->err != WEIR_OK) {
-        wr_log(job->report.module, WEIR_LOG_ERROR, "no crash report: %s",
-               wr_error_text(&job->error));
-        return;
+        log_failure(&job->report, wr_error_text(&job->error));
+    } else if (job->report.on_done == NULL) {
+        wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", job->folder,
+               job->report.message_count > 0 ? " (to give it its last messages again: weir run "
+                                               "replay.json, in that folder)"
+                                             : "");
     }
-    wr_log(job->report.module, WEIR_LOG_INFO, "crash report: %s%s", job->folder,
-           job->report.message_count > 0 ? " (to give it its last messages again: weir run "
-                                           "replay.json, in that folder)"
-                                         : "");
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -191,6 +201,9 @@ static void on_written(uv_async_t *written)
     wr_thread_join(&job->thread);
     log_outcome(job);
     atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
+    if (job->report.on_done != NULL) {
+        job->report.on_done(job->report.arg, job->folder);
+    }
     uv_close((uv_handle_t *)written, on_closed);
 }
 
@@ -211,18 +224,18 @@ static bool start_job(wr_loop *loop, const wr_crash_report *report)
     return true;
 }
 
-void wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
+bool wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
 {
     if (report->settings->reports_max == 0) {
-        return;
+        return false;
     }
     if (atomic_fetch_add_explicit(&jobs, 1, memory_order_relaxed) >= JOBS_MAX) {
-        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: %u others are still being written",
-               JOBS_MAX);
+        log_failure(report, "too many reports are still being written");
     } else if (start_job(loop, report)) {
-        return;
+        return true;
     } else {
-        wr_log(report->module, WEIR_LOG_ERROR, "no crash report: out of memory");
+        log_failure(report, "out of memory");
     }
     atomic_fetch_sub_explicit(&jobs, 1, memory_order_relaxed);
+    return false;
 }

@@ -170,13 +170,15 @@ static bool set_messages(json_t *root, const wr_crash_report *report)
 static json_t *make_report(const wr_crash_report *report)
 {
     json_t *root = json_object();
-    bool ok = set_text(root, "module", report->module) && set_text(root, "time", report->time) &&
-              set_how(root, report) &&
-              (report->pid == 0 || set_number(root, "pid", (uint64_t)report->pid)) &&
-              set_number(root, "restarts", report->restarts) &&
-              set_text(root, "control.id", report->control_path) && set_program(root, report) &&
-              set_text(root, "weir", weir_version()) && set_lines(root, report->lines) &&
-              set_messages(root, report);
+    bool ok =
+        set_text(root, "module", report->module) && set_text(root, "time", report->time) &&
+        set_how(root, report) &&
+        (report->pid == 0 || set_number(root, "pid", (uint64_t)report->pid)) &&
+        set_number(root, "restarts", report->restarts) &&
+        (report->poison_deaths == 0 || set_number(root, "poison.deaths", report->poison_deaths)) &&
+        set_text(root, "control.id", report->control_path) && set_program(root, report) &&
+        set_text(root, "weir", weir_version()) && set_lines(root, report->lines) &&
+        set_messages(root, report);
     if (!ok) {
         json_decref(root);
         return NULL;
@@ -272,11 +274,13 @@ static void remove_half(const wr_crash_report *report, const char *folder)
 static weir_err write_folder(const wr_crash_report *report, char **folder, wr_error *error)
 {
     char *path = NULL;
+    bool poison = report->poison_deaths > 0;
     const wr_crash_folder which = {
         .parent = report->settings->folder,
         .module = report->module,
         .time = report->time,
-        .max = report->settings->reports_max,
+        .max = poison ? WR_CRASH_POISON_MAX : report->settings->reports_max,
+        .poison = poison,
     };
     weir_err err = wr_crash_folder_make(&which, &path, error);
     if (err != WEIR_OK) {

@@ -28,6 +28,10 @@
  * that are not acknowledged all come into it. */
 #define WR_CRASH_MESSAGES_KEPT 16u
 
+/* How many messages of a module are set aside, each in a report of its own, until somebody has
+ * moved them away: these reports are not removed for newer ones. */
+#define WR_CRASH_POISON_MAX 100u
+
 /* What is the same for all reports of one module. */
 typedef struct wr_crash_settings {
     const char *folder;   /* the crash folder; made where it is missing */
@@ -57,8 +61,13 @@ typedef struct wr_crash_report {
     const wr_line_ring *lines; /* NULL: none */
     const wr_window_given *messages;
     size_t message_count;
-    bool acknowledges; /* the marks in `messages` mean something */
-    bool publishes;    /* somebody gets what it publishes */
+    bool acknowledges;      /* the marks in `messages` mean something */
+    bool publishes;         /* somebody gets what it publishes */
+    uint32_t poison_deaths; /* not 0: the message is set aside, as it died of it so often */
+    /* NULL, or called from the loop when the report is written. `folder`, borrowed; NULL: it is
+     * not, which was logged. */
+    void (*on_done)(void *arg, const char *folder);
+    void *arg;
 } wr_crash_report;
 
 /* Write a report, and remove the oldest ones over settings->reports_max. `*folder`, absolute, is
@@ -69,9 +78,10 @@ WEIR_MUST_CHECK weir_err wr_crash_report_write(const wr_crash_report *report, ch
 
 /*
  * The same from the loop, which does not wait: everything borrowed is copied (messages: one more
- * reference), a thread writes, and the log says where, or why not. wr_loop_destroy waits for it.
- * Of too many at a time some are not written; the log says so. The loop's thread only.
+ * reference), a thread writes, and the log says where, or why not (where there is an `on_done`,
+ * only why not). wr_loop_destroy waits for it. False: it is not written (too many are at a time; no
+ * memory), the log says so, and `on_done` is not called. The loop's thread only.
  */
-void wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
+bool wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
 
 #endif

@@ -438,6 +438,57 @@ static void what_is_no_report_is_left_alone(void **state)
     assert_int_equal(reports_in(fix->crash_folder), 3);
 }
 
+/* The names of reports with a message that was set aside. */
+static void count_poison(void *arg, const char *name)
+{
+    const char *end = strrchr(name, '-');
+    *(size_t *)arg += end != NULL && strcmp(end, "-poison") == 0;
+}
+
+static size_t poison_in(const char *folder)
+{
+    size_t count = 0;
+    assert_int_equal(wr_folder_each(folder, count_poison, &count, NULL), WEIR_OK);
+    return count;
+}
+
+static void a_message_that_was_set_aside_is_not_pushed_out(void **state)
+{
+    fixture *fix = *state;
+    fix->settings.reports_max = 1;
+    fix->report.poison_deaths = 3;
+    write_it(fix);
+    json_t *json = load(fix, "report.json");
+    assert_int_equal(NUMBER(json, "poison.deaths"), 3);
+    json_decref(json);
+    fix->report.poison_deaths = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        write_it(fix);
+    }
+    json = load(fix, "report.json");
+    assert_null(at(json, "poison.deaths", NULL));
+    json_decref(json);
+    assert_int_equal(poison_in(fix->crash_folder), 1);
+    assert_int_equal(reports_in(fix->crash_folder), 2);
+}
+
+static void no_more_is_set_aside_than_the_limit(void **state)
+{
+    static const char time[WEIR_TIME_SIZE] = "2026-11-24T06:08:05.123Z";
+    fixture *fix = *state;
+    wr_error error = {.code = WEIR_OK};
+    fix->report.poison_deaths = 3;
+    for (unsigned i = 0; i < WR_CRASH_POISON_MAX; i++) {
+        assert_int_equal(write_at(fix, time), WEIR_OK);
+    }
+    assert_int_equal(poison_in(fix->crash_folder), WR_CRASH_POISON_MAX);
+    free(fix->folder);
+    fix->folder = NULL;
+    assert_int_equal(wr_crash_report_write(&fix->report, &fix->folder, &error), WEIR_ERR_FULL);
+    assert_non_null(strstr(wr_error_text(&error), "100 messages"));
+    assert_int_equal(reports_in(fix->crash_folder), WR_CRASH_POISON_MAX);
+}
+
 static void a_report_that_cannot_be_written_leaves_nothing(void **state)
 {
     fixture *fix = *state;
@@ -469,7 +520,7 @@ typedef struct loop_call {
 static void start_on_loop(void *arg)
 {
     loop_call *call = arg;
-    wr_crash_report_start(call->loop, call->report);
+    (void)wr_crash_report_start(call->loop, call->report);
 }
 
 static void the_loop_does_not_wait_for_it(void **state)
@@ -516,6 +567,8 @@ int main(void)
         TEST(reports_of_one_time_are_numbered),
         TEST(names_are_safe_and_distinct),
         TEST(what_is_no_report_is_left_alone),
+        TEST(a_message_that_was_set_aside_is_not_pushed_out),
+        TEST(no_more_is_set_aside_than_the_limit),
         TEST(a_report_that_cannot_be_written_leaves_nothing),
         TEST(a_crash_folder_that_cannot_be_made_is_an_error_in_words),
         TEST(the_loop_does_not_wait_for_it),

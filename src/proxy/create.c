@@ -121,6 +121,10 @@ static void send_create(wr_proxy *proxy)
 
 void wr_proxy_begin_create(wr_proxy *proxy)
 {
+    if (proxy->setting_aside) { /* until then the numbers of the messages are not known */
+        wr_proxy_lose(proxy, NULL);
+        return;
+    }
     if (!choose_message_path(proxy)) {
         wr_proxy_lose(proxy, weir_err_text(WEIR_ERR_MEMORY));
         return;

@@ -14,7 +14,7 @@ static uint64_t ms_of(uint64_t ns)
     return ns / WR_NS_PER_MS;
 }
 
-static void ask(wr_proxy *proxy)
+void wr_proxy_ask_heartbeat(wr_proxy *proxy)
 {
     proxy->beat_asked = true;
     (void)wr_proxy_send_control(
@@ -70,7 +70,7 @@ static void on_tick(void *arg)
     if (proxy->beat_asked && !proxy->silent && silent_ms >= proxy->options.heartbeat.timeout_ms) {
         hang(proxy, silent_ms);
     } else if (!proxy->beat_asked && silent_ms + 1 >= proxy->options.heartbeat.interval_ms) {
-        ask(proxy);
+        wr_proxy_ask_heartbeat(proxy);
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
         set_timer(proxy, now);
@@ -112,5 +112,6 @@ void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number)
 {
     if (number == proxy->beat_number) {
         proxy->beat_asked = false;
+        wr_proxy_go_on_carefully(proxy);
     }
 }

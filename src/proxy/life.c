@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "proxy/crash.h"
 #include "proxy/proxy_internal.h"
 
 #define HOW_SIZE 1024
@@ -94,14 +93,16 @@ static void decide(wr_proxy *proxy, const ending *end)
     }
 }
 
-static void report(wr_proxy *proxy, const wr_process_exit *result)
+static void learn_from(wr_proxy *proxy, const wr_process_exit *result)
 {
-    wr_proxy_report_crash(proxy, &(wr_proxy_end){
-                                     .exit = result,
-                                     .reason = proxy->gave_up,
-                                     .hung_ms = proxy->hung_ms,
-                                     .lines = wr_supervisor_lines(proxy->supervisor),
-                                 });
+    const wr_proxy_end end = {
+        .exit = result,
+        .reason = proxy->gave_up,
+        .hung_ms = proxy->hung_ms,
+        .lines = wr_supervisor_lines(proxy->supervisor),
+    };
+    wr_proxy_report_crash(proxy, &end);
+    wr_proxy_look_for_poison(proxy, &end);
 }
 
 /* Did it die, or would it have? One that could not make its module, and then ended as it was asked
@@ -136,7 +137,7 @@ static void on_exit_of_process(void *arg, const wr_process_exit *result)
     proxy->restart_ordered = false;
     bool stopping = wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
     if (is_crash(proxy, result) && !ordered && !stopping) {
-        report(proxy, result);
+        learn_from(proxy, result);
     }
     forget_process(proxy);
     if (stopping) {

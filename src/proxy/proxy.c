@@ -81,11 +81,13 @@ static void close_times(void *arg)
     wr_timer_close(proxy->timer);
     wr_timer_close(proxy->tell_timer);
     wr_timer_close(proxy->heartbeat_timer);
+    wr_timer_close(proxy->lull_timer);
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
     proxy->timer = NULL;
     proxy->tell_timer = NULL;
     proxy->heartbeat_timer = NULL;
+    proxy->lull_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -143,7 +145,7 @@ void wr_proxy_continue_stop(wr_proxy *proxy)
     }
     if (proxy->supervisor != NULL) {
         wr_proxy_end_process(proxy, proxy->destroy_sent);
-    } else if (proxy->control == NULL) {
+    } else if (proxy->control == NULL && !proxy->setting_aside) {
         finish_stop(proxy);
     }
 }
@@ -160,6 +162,7 @@ static void on_stop(wr_task *task)
     wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
     wr_proxy_end_heartbeat(proxy); /* from now on there is the deadline */
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
+    wr_proxy_trust(proxy); /* there is no time for anything else */
     wr_proxy_continue_stop(proxy);
 }
 
@@ -196,6 +199,7 @@ static void destroy(wr_proxy *proxy)
     wr_proxy_forget_message_path(proxy);
     wr_restart_deinit(&proxy->restart);
     wr_window_deinit(&proxy->window);
+    wr_origins_deinit(&proxy->origins);
     wr_cond_deinit(&proxy->stop_done);
     wr_mutex_deinit(&proxy->stop_lock);
     wr_owned_lock_deinit(&proxy->tx_lock);
@@ -217,6 +221,9 @@ static void open_times(void *arg)
     }
     if (err == WEIR_OK) {
         err = wr_proxy_open_heartbeat(proxy);
+    }
+    if (err == WEIR_OK) {
+        err = wr_proxy_open_lull(proxy);
     }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);
@@ -243,6 +250,8 @@ weir_err wr_proxy_create(wr_node *node, wr_loop *loop, const wr_proxy_options *o
     proxy->node = node;
     proxy->loop = loop;
     proxy->retry_ms = 1;
+    proxy->send_end = UINT64_MAX;
+    wr_poison_init(&proxy->poison, options->restart.poison_deaths);
     wr_random_fill(&proxy->session, sizeof(proxy->session));
     proxy->begin_task.run = on_begin;
     proxy->start_task.run = on_start;

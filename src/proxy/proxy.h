@@ -8,7 +8,7 @@
 #ifndef WR_PROXY_PROXY_H
 #define WR_PROXY_PROXY_H
 
-#include "broker/node.h"
+#include "broker/broker.h"
 #include "ipc/peer.h"
 #include "loop/loop.h"
 #include "proxy/crash_report.h"
@@ -29,7 +29,8 @@ typedef struct wr_proxy_options {
     const wr_launch *launch;   /* NULL: somebody else starts the process */
     wr_restart_config restart; /* of a launched process */
     wr_heartbeat_config heartbeat;
-    const wr_crash_settings *crash; /* NULL: no crash reports */
+    const wr_crash_settings *crash; /* NULL: no crash reports, and no message is set aside */
+    wr_broker *broker;              /* the node's; counts what is set aside */
 } wr_proxy_options;
 
 typedef struct wr_proxy wr_proxy;

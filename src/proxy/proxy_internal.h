@@ -2,7 +2,8 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * heartbeat.c, send.c and transfer.c (messages to the remote module and from it).
+ * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
+ * module and from it) and shrink.c (memory that they need no more).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -12,6 +13,7 @@
 #include "base/log_limit.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/lull.h"
 #include "ipc/window.h"
 #include "loop/stack_dump.h"
 #include "loop/watch.h"
@@ -19,7 +21,10 @@
 #include "platform/alarm.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
+#include "proxy/crash.h"
+#include "proxy/origins.h"
 #include "proxy/owned_lock.h"
+#include "proxy/poison.h"
 #include "proxy/proxy.h"
 
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
@@ -62,11 +67,15 @@ struct wr_proxy {
     wr_channel *channel;
     uint64_t peer_limit; /* bytes, of one message image */
     uint64_t refused;    /* messages over that limit */
-    wr_window window;    /* sent and not acknowledged; outlives connections */
+    wr_window window;    /* sent and not acknowledged; outlives connections. Without a channel only
+                          * the loop changes it, and reads it without the lock */
     bool tx_waits;       /* the socket takes no more: the loop watches until it does */
     weir_err tx_failed;  /* why it never will: the loop ends the connection */
     bool alarm_set;      /* when it rings, the loop runs the node and writes, if it has to */
     uint64_t passed;     /* messages that did not go by the mailbox */
+    wr_origins origins;  /* of the messages in the window */
+    uint64_t send_end;   /* those from this number on must wait; UINT64_MAX: none, as always */
+    uint64_t written;    /* where some must: those below this number are in the socket */
 
     /* Written under tx_lock, but the first by the loop; read by the loop without it, as what comes
      * thousands of times a second is not to disturb the lock's owner. */
@@ -83,8 +92,10 @@ struct wr_proxy {
     wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
-    wr_timer *tell_timer;          /* tell what has arrived */
-    bool tell_soon;                /* it runs */
+    wr_timer *tell_timer; /* tell what has arrived */
+    bool tell_soon;       /* it runs */
+    wr_timer *lull_timer; /* the window may be made small */
+    wr_lull lull;
     wr_timer *timer;               /* the next try, or the end of patience */
     wr_folder_watch *folder_watch; /* NULL: there is no such folder, as far as is known */
     wr_supervisor *supervisor;
@@ -117,6 +128,12 @@ struct wr_proxy {
     bool restart_ordered;      /* it is launched anew when it has ended */
     uint64_t running_since_ns; /* of this process; 0: it was never in service */
     wr_restart restart;
+
+    /* The loop only: messages that the process dies of. */
+    wr_poison poison;
+    bool settling;      /* running, but it is given nothing yet */
+    bool quiet_over;    /* the time for that; its start may not have returned yet */
+    bool setting_aside; /* a message is being written: no connection until that is over */
 
     /* The loop only: heartbeats. */
     wr_timer *heartbeat_timer;
@@ -214,11 +231,35 @@ void wr_proxy_give_up(wr_proxy *proxy, const char *why);
 void wr_proxy_give_up_hung(wr_proxy *proxy, uint64_t silent_ms);
 void wr_proxy_on_restart_task(wr_task *task);
 
+/* careful.c: on the loop. */
+/* The process has died, with what the window says in its hands. */
+void wr_proxy_look_for_poison(wr_proxy *proxy, const wr_proxy_end *end);
+/* A new connection, which acknowledges or not: is it to be given all at once? Under tx_lock. */
+void wr_proxy_hold_back(wr_proxy *proxy, bool acknowledged);
+/* It is running; if it is not to be given all at once, time runs. */
+void wr_proxy_begin_carefully(wr_proxy *proxy);
+/* That time is over. */
+void wr_proxy_on_quiet_over(wr_proxy *proxy);
+/* It has given a sign of life since. */
+void wr_proxy_go_on_carefully(wr_proxy *proxy);
+/* It has acknowledged something. True: it is given all from now on, which is to be logged without
+ * the lock. Under tx_lock. */
+bool wr_proxy_on_progress(wr_proxy *proxy);
+/* The message of this number was dropped, and those after it have moved up. Likewise. */
+bool wr_proxy_on_drop(wr_proxy *proxy, uint64_t number);
+void wr_proxy_log_careful_end(const wr_proxy *proxy);
+/* The connection is over: what the module has acknowledged before makes no place for others. */
+void wr_proxy_hold_all(wr_proxy *proxy);
+/* It is given all at once, whatever happened. */
+void wr_proxy_trust(wr_proxy *proxy);
+
 /* heartbeat.c: on the loop. Errors: MEMORY. */
 WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
 /* From running to the end of the connection. */
 void wr_proxy_begin_heartbeat(wr_proxy *proxy);
 void wr_proxy_end_heartbeat(wr_proxy *proxy);
+/* At once. */
+void wr_proxy_ask_heartbeat(wr_proxy *proxy);
 /* A control message came. */
 void wr_proxy_heard(wr_proxy *proxy);
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number);
@@ -233,7 +274,7 @@ void wr_proxy_on_alarm(void *proxy, unsigned ready);
 size_t wr_proxy_consume(void *proxy, weir_message **msgs, size_t count);
 void wr_proxy_drained(void *proxy, size_t count);
 bool wr_proxy_gather(void *proxy);
-bool wr_proxy_direct(void *proxy, weir_message *msg);
+bool wr_proxy_direct(void *proxy, uint64_t link, weir_message *msg);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
 /* The loop: begin the next connection with the oldest message that is not acknowledged. */
@@ -244,6 +285,11 @@ uint64_t wr_proxy_waiting(wr_proxy *proxy);
 bool wr_proxy_flush(wr_proxy *proxy);
 /* The same, and let the node go on, for whatever it was paused. */
 void wr_proxy_flush_and_go_on(wr_proxy *proxy);
+
+/* shrink.c: on the loop. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_proxy_open_lull(wr_proxy *proxy);
+/* Messages were acknowledged. If those were all, give memory back when no more come for a while. */
+void wr_proxy_shrink_later(wr_proxy *proxy);
 
 /* transfer.c. */
 extern const wr_consumer wr_proxy_consumer;

@@ -25,12 +25,13 @@ typedef struct wr_restart_config {
     wr_restart_when when;
     uint32_t backoff_min_ms; /* the first delay; twice as long after each end that comes soon */
     uint32_t backoff_max_ms;
-    uint32_t burst;     /* restarts within the window; one more end: failed */
-    uint32_t window_ms; /* 0: any number of restarts */
+    uint32_t burst;         /* restarts within the window; one more end: failed */
+    uint32_t window_ms;     /* 0: any number of restarts */
+    uint32_t poison_deaths; /* see poison.h */
 } wr_restart_config;
 #define WR_RESTART_CONFIG_DEFAULT                                                                  \
     {                                                                                              \
-        WR_RESTART_ON_FAILURE, 100, 30000, 5, 60000                                                \
+        WR_RESTART_ON_FAILURE, 100, 30000, 5, 60000, 3                                             \
     }
 
 typedef enum wr_restart_verdict {

@@ -36,7 +36,7 @@ static wr_restart_verdict decide_plain(wr_restart *restart, wr_restart_end end, 
 static void each_soon_end_doubles_the_delay_up_to_the_longest(void **state)
 {
     (void)state;
-    wr_restart_config config = {WR_RESTART_ON_FAILURE, 100, 1000, 100, 60000};
+    wr_restart_config config = {WR_RESTART_ON_FAILURE, 100, 1000, 100, 60000, 0};
     wr_restart restart;
     assert_int_equal(wr_restart_init(&restart, &config), WEIR_OK);
     static const uint32_t wanted[] = {100, 200, 400, 800, 1000, 1000};
@@ -72,7 +72,7 @@ static void who_served_longer_than_the_last_delay_begins_anew(void **state)
 static void past_the_burst_it_has_failed_until_the_window_moves_on(void **state)
 {
     (void)state;
-    wr_restart_config config = {WR_RESTART_ON_FAILURE, 1, 1, 3, 10000};
+    wr_restart_config config = {WR_RESTART_ON_FAILURE, 1, 1, 3, 10000, 0};
     wr_restart restart;
     uint32_t delay_ms = 0;
     assert_int_equal(wr_restart_init(&restart, &config), WEIR_OK);
@@ -91,7 +91,7 @@ static void past_the_burst_it_has_failed_until_the_window_moves_on(void **state)
 static void burst_of_none_and_window_of_none(void **state)
 {
     (void)state;
-    wr_restart_config config = {WR_RESTART_ALWAYS, 1, 1, 0, 10000};
+    wr_restart_config config = {WR_RESTART_ALWAYS, 1, 1, 0, 10000, 0};
     wr_restart restart;
     uint32_t delay_ms = 0;
     assert_int_equal(wr_restart_init(&restart, &config), WEIR_OK);
@@ -115,7 +115,7 @@ static void policy_says_who_comes_back(void **state)
         {WR_RESTART_NEVER, WR_RESTART_FAILED, WR_RESTART_DONE},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        wr_restart_config config = {rows[i].when, 1, 1, 5, 60000};
+        wr_restart_config config = {rows[i].when, 1, 1, 5, 60000, 0};
         wr_restart restart;
         uint32_t delay_ms = 0;
         assert_int_equal(wr_restart_init(&restart, &config), WEIR_OK);
@@ -129,7 +129,7 @@ static void policy_says_who_comes_back(void **state)
 static void jitter_is_a_quarter_less_to_a_quarter_more(void **state)
 {
     (void)state;
-    wr_restart_config config = {WR_RESTART_ON_FAILURE, 100, 100, 5, 0};
+    wr_restart_config config = {WR_RESTART_ON_FAILURE, 100, 100, 5, 0, 0};
     wr_restart restart;
     assert_int_equal(wr_restart_init(&restart, &config), WEIR_OK);
     uint32_t least = UINT32_MAX;

@@ -87,35 +87,64 @@ static size_t image_size(const weir_message *msg)
     return size;
 }
 
-static void note_too_large(wr_proxy *proxy, size_t size)
+/* A message over the peer's limit. */
+typedef struct too_large {
+    size_t size; /* 0: there is nothing to say */
+    uint64_t limit;
+    uint64_t count; /* so far */
+} too_large;
+
+/* Each thousandth is to be logged. Under tx_lock. */
+static void note_too_large(wr_proxy *proxy, size_t size, too_large *note)
 {
     if (proxy->refused++ % 1000 == 0) {
-        wr_log(proxy->node->name, WEIR_LOG_WARN,
-               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
-               "dropped (%llu so far); see \"message.limit\"",
-               size, (unsigned long long)proxy->peer_limit, (unsigned long long)proxy->refused);
+        *note = (too_large){size, proxy->peer_limit, proxy->refused};
     }
 }
 
-/* Takes the reference. */
-static void refuse(wr_proxy *proxy, weir_message *msg)
+/* Without the lock: a log may be slow. */
+static void log_too_large(const wr_proxy *proxy, const too_large *note)
 {
-    note_too_large(proxy, image_size(msg));
+    if (note->size > 0) {
+        wr_log(proxy->node->name, WEIR_LOG_WARN,
+               "a message of %zu bytes is over the remote module's limit of %llu bytes and was "
+               "dropped (%llu so far); see \"message.limit\"",
+               note->size, (unsigned long long)note->limit, (unsigned long long)note->count);
+    }
+}
+
+/* Takes the reference. Under tx_lock. */
+static void refuse(wr_proxy *proxy, weir_message *msg, too_large *note)
+{
+    note_too_large(proxy, image_size(msg), note);
     weir_message_unref(msg);
     wr_node_refuse(proxy->node, 1);
 }
 
-/* Give the channel what waits in the window. Errors: MEMORY; others the flush that follows says
- * again. Under tx_lock. */
+/* Is the remote module given what was in its hands when it died, a few messages at a time, and no
+ * others (careful.c)? Under tx_lock. */
+static bool is_careful(const wr_proxy *proxy)
+{
+    return proxy->send_end != UINT64_MAX;
+}
+
+/* Must the next message wait for an acknowledgement? Under tx_lock. */
+static bool is_held(const wr_proxy *proxy)
+{
+    return proxy->window.next >= proxy->send_end || wr_window_full(&proxy->window);
+}
+
+/* Give the channel what waits in the window and may be sent. Errors: MEMORY, TOO_LARGE (the next
+ * one; its predecessor would have taken it); others the flush that follows says again. Under
+ * tx_lock. */
 static weir_err pump(wr_proxy *proxy)
 {
     size_t size;
     while (!proxy->tx_waits && wr_window_peek(&proxy->window, &size) != NULL &&
+           proxy->window.next < proxy->send_end &&
            !wr_window_blocked(&proxy->window, proxy->channel)) {
-        if (size > proxy->peer_limit) { /* its predecessor would have taken it */
-            note_too_large(proxy, size);
-            wr_window_drop(&proxy->window);
-            continue;
+        if (size > proxy->peer_limit) {
+            return WEIR_ERR_TOO_LARGE;
         }
         weir_err err = wr_window_send_next(&proxy->window, proxy->channel);
         if (err == WEIR_ERR_WOULD_BLOCK) {
@@ -130,9 +159,12 @@ static weir_err pump(wr_proxy *proxy)
 /* Take messages, over the peer's limit or not, until the window or the socket is full, or memory
  * runs out. Under tx_lock.
  */
-static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err *err)
+static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, too_large *note,
+                   weir_err *err)
 {
     size_t taken = 0;
+    wr_origins_note(&proxy->origins, wr_node_consuming(proxy->node), proxy->window.end,
+                    proxy->window.acknowledged);
     while (taken < count && *err == WEIR_OK) {
         size_t sent = wr_window_send(&proxy->window, proxy->channel, msgs + taken, count - taken,
                                      proxy->peer_limit, err);
@@ -141,7 +173,7 @@ static size_t take(wr_proxy *proxy, weir_message **msgs, size_t count, weir_err 
             break;
         }
         if (!wr_window_full(&proxy->window)) {
-            refuse(proxy, msgs[taken++]);
+            refuse(proxy, msgs[taken++], note);
         } else if (wait_for_acknowledgement(proxy)) {
             break;
         }
@@ -170,6 +202,10 @@ static void wait_for_memory(wr_proxy *proxy)
 static void pause_node(wr_proxy *proxy, weir_err why)
 {
     wr_node_pause(proxy->node);
+    if (is_careful(proxy)) {
+        atomic_store(&proxy->ack_waits, true);
+        return;
+    }
     if (proxy->channel == NULL || proxy->tx_waits || wr_window_full(&proxy->window)) {
         return;
     }
@@ -185,14 +221,17 @@ size_t wr_proxy_consume(void *self, weir_message **msgs, size_t count)
     wr_proxy *proxy = self;
     size_t taken = 0;
     weir_err err = WEIR_OK;
+    too_large note = {.size = 0};
     wr_proxy_lock(proxy);
-    if (proxy->channel != NULL && !proxy->tx_waits && wr_window_waiting(&proxy->window) == 0) {
-        taken = take(proxy, msgs, count, &err);
+    if (proxy->channel != NULL && !proxy->tx_waits && !is_careful(proxy) &&
+        wr_window_waiting(&proxy->window) == 0) {
+        taken = take(proxy, msgs, count, &note, &err);
     }
     if (taken < count) {
         pause_node(proxy, err);
     }
     wr_proxy_unlock(proxy);
+    log_too_large(proxy, &note);
     return taken;
 }
 
@@ -252,7 +291,8 @@ void wr_proxy_drained(void *self, size_t count)
 static bool may_pass(const wr_proxy *proxy, size_t size)
 {
     return proxy->channel != NULL && !proxy->tx_waits && size <= proxy->peer_limit &&
-           wr_window_waiting(&proxy->window) == 0 && !wr_window_full(&proxy->window);
+           !is_careful(proxy) && wr_window_waiting(&proxy->window) == 0 &&
+           !wr_window_full(&proxy->window);
 }
 
 /* The while is over: write what is gathered. Under tx_lock. */
@@ -287,16 +327,19 @@ static void see_to_passed(wr_proxy *proxy, size_t frame_size)
     }
 }
 
-bool wr_proxy_direct(void *self, weir_message *msg)
+bool wr_proxy_direct(void *self, uint64_t link, weir_message *msg)
 {
     wr_proxy *proxy = self;
     size_t size = image_size(msg);
     if (size > WR_WINDOW_COPY_MAX) {
         return false;
     }
+    bool passed = false;
     wr_owned_lock_take_often(&proxy->tx_lock);
-    bool passed =
-        may_pass(proxy, size) && wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+    if (may_pass(proxy, size)) {
+        wr_origins_note(&proxy->origins, link, proxy->window.end, proxy->window.acknowledged);
+        passed = wr_window_give(&proxy->window, proxy->channel, msg) == WEIR_OK;
+    }
     if (passed) {
         see_to_passed(proxy, WR_SP_HEADER_SIZE + size);
     }
@@ -335,6 +378,7 @@ void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
     wr_proxy_lock(proxy);
     proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
     wr_window_rewind(&proxy->window, acknowledged);
+    wr_proxy_hold_back(proxy, acknowledged);
     atomic_store(&proxy->ack_waits, false);
     wr_proxy_unlock(proxy);
 }
@@ -355,28 +399,65 @@ uint64_t wr_proxy_unacknowledged(wr_proxy *proxy)
     return count;
 }
 
-bool wr_proxy_flush(wr_proxy *proxy)
+/* Write what waits. Errors: as the channel says; TOO_LARGE: the next message, all before it is
+ * written. */
+static weir_err flush_waiting(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
     weir_err pumped = WEIR_OK;
-    if (proxy->channel == NULL) {
-        return true;
-    }
     wr_proxy_lock(proxy);
     do { /* where the socket was full for the one, and not for the other */
         proxy->tx_waits = false;
         pumped = pump(proxy);
         err = wr_channel_flush(proxy->channel);
     } while (err == WEIR_OK && pumped == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
-             !wr_window_full(&proxy->window));
+             !is_held(proxy));
     note_result(proxy, err);
+    if (err == WEIR_OK) {
+        proxy->written = proxy->window.next;
+    }
     if (err == WEIR_OK && pumped == WEIR_ERR_MEMORY) {
         wait_for_memory(proxy);
     }
-    if (wr_window_waiting(&proxy->window) > 0) {
+    if (wr_window_waiting(&proxy->window) > 0 || is_careful(proxy)) {
         atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
     }
     wr_proxy_unlock(proxy);
+    return err == WEIR_OK && pumped == WEIR_ERR_TOO_LARGE ? pumped : err;
+}
+
+/* The next message, which waits, is over the limit. */
+static void give_up_next(wr_proxy *proxy)
+{
+    too_large note = {.size = 0};
+    size_t size = 0;
+    wr_proxy_lock(proxy);
+    uint64_t number = proxy->window.next;
+    uint64_t link = wr_origins_find(&proxy->origins, number);
+    (void)wr_window_peek(&proxy->window, &size);
+    note_too_large(proxy, size, &note);
+    wr_window_drop(&proxy->window);
+    wr_origins_drop(&proxy->origins, number);
+    bool over = wr_proxy_on_drop(proxy, number);
+    wr_proxy_unlock(proxy);
+    if (link != 0) { /* else there was no memory to note it: it stays counted as delivered */
+        wr_broker_count_late(proxy->options.broker, link, WR_LATE_CLOSED);
+    }
+    log_too_large(proxy, &note);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
+}
+
+bool wr_proxy_flush(wr_proxy *proxy)
+{
+    weir_err err = WEIR_OK;
+    if (proxy->channel == NULL) {
+        return true;
+    }
+    while ((err = flush_waiting(proxy)) == WEIR_ERR_TOO_LARGE) {
+        give_up_next(proxy);
+    }
     wr_proxy_update_watch(proxy);
     return err != WEIR_ERR_WOULD_BLOCK;
 }
@@ -396,15 +477,19 @@ static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
     if (err == WEIR_OK) {
         atomic_store(&proxy->acknowledged, proxy->window.acknowledged);
     }
+    bool over = wr_proxy_on_progress(proxy);
     bool stuck = atomic_load(&proxy->ack_waits) || wr_window_waiting(&proxy->window) > 0;
     if (stuck) {
         wr_window_release(&proxy->window); /* else by those who put more, see there */
     }
-    bool go_on = stuck && !wr_window_full(&proxy->window);
+    bool go_on = stuck && !is_held(proxy);
     if (go_on) {
         atomic_store(&proxy->ack_waits, false);
     }
     wr_proxy_unlock(proxy);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
     /* Whoever empties the channel lets the node go on, whatever it was paused for: after this
      * nobody watches the socket any more. */
     if (go_on && wr_proxy_flush(proxy)) {

@@ -129,6 +129,7 @@ static void on_greeted(wr_proxy *proxy)
                  proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);
     wr_proxy_send_start(proxy); /* first: old peers see it before the messages, mostly */
+    wr_proxy_begin_carefully(proxy);
     if (wr_proxy_flush(proxy)) {
         wr_node_ready(proxy->node);
     }

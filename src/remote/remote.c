@@ -256,7 +256,8 @@ static int time_to_wait(weir_remote *remote)
     if (remote->session.ending) {
         wait_ms = sooner(wait_ms, time_to_end(remote));
     }
-    return wait_ms;
+    int rest_ms = wr_transmit_rest(&remote->transmit);
+    return rest_ms < 0 ? wait_ms : sooner(wait_ms, rest_ms);
 }
 
 static bool take_running(weir_remote *remote)

@@ -179,6 +179,38 @@ void wr_transmit_get_position(wr_transmit *tx, wr_position *position)
     wr_mutex_unlock(&tx->mutex);
 }
 
+/* A lull may begin. */
+static void begin_lull(wr_transmit *tx)
+{
+    if (wr_lull_begin(&tx->lull, tx->window.sent, tx->window.acknowledged)) {
+        tx->lull_end_ns = wr_clock_ns() + WR_LULL_MS * WR_NS_PER_MS;
+    }
+}
+
+static void end_lull(wr_transmit *tx)
+{
+    uint64_t sent = tx->window.sent;
+    if (wr_lull_end(&tx->lull, sent) && wr_window_shrink(&tx->window, tx->channel)) {
+        wr_lull_note_small(&tx->lull, sent);
+    }
+    begin_lull(tx);
+}
+
+int wr_transmit_rest(wr_transmit *tx)
+{
+    int wait_ms = -1;
+    wr_mutex_lock(&tx->mutex);
+    uint64_t now = tx->lull.runs ? wr_clock_ns() : 0;
+    if (tx->lull.runs && now >= tx->lull_end_ns) {
+        end_lull(tx);
+    }
+    if (tx->lull.runs) {
+        wait_ms = (int)((tx->lull_end_ns - now) / WR_NS_PER_MS) + 1;
+    }
+    wr_mutex_unlock(&tx->mutex);
+    return wait_ms;
+}
+
 weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
 {
     wr_mutex_lock(&tx->mutex);
@@ -191,6 +223,7 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     if (!is_full(tx)) {
         wr_cond_broadcast(&tx->room);
     }
+    begin_lull(tx);
     wr_mutex_unlock(&tx->mutex);
     return err;
 }

@@ -19,6 +19,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/control.h"
+#include "ipc/lull.h"
 #include "ipc/window.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
@@ -52,6 +53,8 @@ typedef struct wr_transmit {
     bool closing;        /* the module is being destroyed: nobody may wait */
     bool flush_asked;    /* a publisher left the writing to the running thread */
     uint64_t flushed_ns; /* when a publisher last wrote by itself */
+    wr_lull lull;
+    uint64_t lull_end_ns; /* of one that runs */
 } wr_transmit;
 
 typedef struct wr_transmit_state {
@@ -107,6 +110,9 @@ void wr_transmit_work(wr_transmit *tx);
 /* Write what is queued, as far as the channel takes it. */
 void wr_transmit_drain(wr_transmit *tx);
 wr_transmit_state wr_transmit_get_state(wr_transmit *tx);
+/* Give back the memory of a burst that is over. Returns when to ask again, in milliseconds; -1: not
+ * before something comes. */
+int wr_transmit_rest(wr_transmit *tx);
 
 /* As weir_publish; `wait` false: as weir_try_publish. Any thread. */
 WEIR_MUST_CHECK weir_err wr_transmit_publish(wr_transmit *tx, weir_message *msg, bool wait);

@@ -19,7 +19,7 @@ from tally import Tally  # noqa: E402
 MODULES = {name: harness.built("tests", "faults", f"lib{name}.so")
            for name in ("numbers", "counter")}
 LINK = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) \+ "
-                  r"(\d+) \(closed\), queued (\d+) \(.*\)$", re.MULTILINE)
+                  r"(\d+) \(closed\) \+ (\d+) \(poison\), queued (\d+) \(.*\)$", re.MULTILINE)
 MODULE = re.compile(r"^module (.*) \(.*\): .*; redelivered (\d+), ", re.MULTILINE)
 # A source that has not moved so often is taken for one that waits for room.
 STUCK_LOOKS = 20
@@ -199,7 +199,7 @@ class Stand(harness.WeirTest):
 
     def counters(self, gateway, links):
         """What the gateway counts. Of each link, by source and sink: accepted, delivered, dropped
-        twice, queued, at one time. Of each module, by name: messages sent again."""
+        three times, queued, at one time. Of each module, by name: messages sent again."""
         start = os.path.getsize(gateway.err_path)
         gateway.process.send_signal(signal.SIGUSR1)
 

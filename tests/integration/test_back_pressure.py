@@ -14,7 +14,7 @@ COUNT = 5000
 LIMIT = 16
 FULL_S = 0.5  # a socket that is read is not full for so long
 COUNTERS = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) "
-                      r"\+ (\d+) \(closed\), queued (\d+) \(limit \d+, [a-z.]+\)$", re.MULTILINE)
+                      r"\+ (\d+) \(closed\) \+ 0 \(poison\), queued (\d+) \(limit \d+, [a-z.]+\)$", re.MULTILINE)
 
 
 class BackPressure(harness.WeirTest):

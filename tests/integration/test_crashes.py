@@ -231,7 +231,7 @@ class Reports(CrashTest):
         self.check_replay(moved, "ended: exit status 3")
 
     def test_each_crash_shows_the_same_message_and_the_oldest_reports_go(self):
-        quick = {"backoff.ms": [1, 1], "burst": 6}
+        quick = {"backoff.ms": [1, 1], "burst": 6, "poison.deaths": 0}
         with open(self.path("frames"), "wb") as file:
             file.write(frames([*BEFORE, b"crash"]))
         victim = native("victim", "crash", "exit", isolation="process", restart=quick)

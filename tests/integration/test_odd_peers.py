@@ -2,17 +2,21 @@
 """Peers and orders that are allowed, or harmless by themselves, and come where nobody expects them."""
 
 import os
+import re
 import signal
 import socket
 import struct
 import sys
+import unittest
 
 import harness
 import sp
 from harness import hello_world, launched, link, remote
+from test_crashes import is_sanitized
 
 MODULE_FAILED = 2
 HEARTBEAT_REPLY = 6
+ACKNOWLEDGE = 7
 # A remote that stops its gateway, sends more than the gateway reads in one turn and then that its
 # module failed, and is gone when the gateway goes on. Its message channel stays open so long.
 LAST_WORDS = f"""
@@ -41,6 +45,12 @@ session.control.send(sp.frame(sp.control({HEARTBEAT_REPLY}, bytes(8))) * 1000 +
                      sp.frame(sp.reply({MODULE_FAILED})))
 os._exit(0)
 """
+
+
+def reported(gateway, text):
+    """To be asked again and again."""
+    gateway.process.send_signal(signal.SIGUSR1)
+    return text in gateway.err()
 
 
 class Args(harness.WeirTest):
@@ -126,16 +136,12 @@ class HalfClosed(harness.WeirTest):
                                          [link("source", "sink", limit=10)])
             with sp.Session(listener, self.folder) as session:
                 session.messages.send(sp.frame(sp.message(b"")) * 20)
-                harness.wait_until(lambda: self.reported(gateway, "source -> sink: accepted 20"),
+                harness.wait_until(lambda: reported(gateway, "source -> sink: accepted 20"),
                                    "a full queue")
                 session.messages.sock.shutdown(socket.SHUT_WR)
                 session.control.wait_for_end()
             gateway.wait_for("it closed the message channel")
             gateway.stop()
-
-    def reported(self, gateway, text):
-        gateway.process.send_signal(signal.SIGUSR1)
-        return text in gateway.err()
 
     def test_end_of_a_channel_that_is_not_written_is_noticed(self):
         with sp.Listener(self.path("control")) as listener:
@@ -162,6 +168,34 @@ class Successors(harness.WeirTest):
                     sender.messages.send(sp.frame(sp.message(b"small")))
                     self.assertEqual(sp.content_of(session.messages.receive_frame()), b"small")
             gateway.wait_for("is over the remote module's limit of 1000 bytes")
+            counts = ("link source -> sink: accepted 2, delivered 1, dropped 0 (full) + 1 (closed) "
+                      "+ 0 (poison), queued 0 ")
+            harness.wait_until(lambda: reported(gateway, counts), counts)
+            gateway.stop()
+
+
+@unittest.skipIf(is_sanitized(), "sanitizers keep what is freed")
+class Bursts(harness.WeirTest):
+    COUNT = 10000
+    CHUNK = 250  # what sockets hold
+
+    def memory(self, gateway):
+        with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s*(\d+) kB", file.read())[1])
+
+    def test_memory_for_what_waits_to_be_acknowledged_is_given_back(self):
+        with sp.Listener(self.path("source")) as source, sp.Listener(self.path("sink")) as sink:
+            gateway = self.start_gateway([remote("source", "source"), remote("sink", "sink")],
+                                         [link("source", "sink")])
+            with sp.Session(source, self.folder) as sender, \
+                    AcknowledgingSession(sink, self.folder, 1 << 20) as session:
+                for _ in range(self.COUNT // self.CHUNK):
+                    sender.messages.send(sp.frame(sp.message(bytes(150))) * self.CHUNK)
+                    for _ in range(self.CHUNK):
+                        session.messages.receive_frame()
+                before = self.memory(gateway)
+                session.control.send(sp.frame(sp.control(ACKNOWLEDGE, struct.pack(">Q", self.COUNT))))
+                harness.wait_until(lambda: self.memory(gateway) < before - 1024, "a smaller gateway")
             gateway.stop()
 
 

@@ -30,9 +30,9 @@ class Report(harness.WeirTest):
             [link("flood", "pass", limit=7), link("pass", "logger", **{"when.full": "drop.newest",
                                                                        "limit": 2 * COUNT})])
         self.wait_for_report(gateway, f"link pass -> logger: accepted {COUNT}, delivered {COUNT}, "
-                             f"dropped 0 (full) + 0 (closed), queued 0 (limit {2 * COUNT}, drop.newest)")
+                             f"dropped 0 (full) + 0 (closed) + 0 (poison), queued 0 (limit {2 * COUNT}, drop.newest)")
         self.wait_for_report(gateway, f"accepted {2 * COUNT}, delivered {2 * COUNT}, dropped 0 (full) "
-                             "+ 0 (closed), queued 0\n")
+                             "+ 0 (closed) + 0 (poison), queued 0\n")
         gateway.wait_for("(limit 7, block)")
         gateway.wait_for("module flood (native): running; redelivered 0, unacknowledged 0, "
                          "restarts 0, hangs 0, overruns 0")

@@ -9,6 +9,7 @@
  *   "divide"    gets SIGFPE
  *   "code"      gets SIGILL
  *   "exit"      ends its process with status 3
+ *   "wait"      never returns from receive
  * Before that it says "about to crash" in the log.
  */
 #define _GNU_SOURCE
@@ -68,6 +69,13 @@ static void end(void)
     _exit(3);
 }
 
+static void wait_for_ever(void)
+{
+    for (;;) {
+        (void)pause();
+    }
+}
+
 static const struct {
     const char *args;
     void (*run)(void);
@@ -79,6 +87,7 @@ static const struct {
     {"\"divide\"", divide_by_zero},
     {"\"code\"", run_no_code},
     {"\"exit\"", end},
+    {"\"wait\"", wait_for_ever},
 };
 
 static weir_err create(weir_host *host, const char *args, void **self)

@@ -421,6 +421,16 @@ void wr_process_exit_text(const wr_process_exit *result, char *out, size_t size)
     }
 }
 
+bool wr_process_was_killed(const wr_process_exit *result)
+{
+    static const int from_others[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    bool killed = false;
+    for (size_t i = 0; i < sizeof(from_others) / sizeof(from_others[0]); i++) {
+        killed = killed || (result->by_signal && result->value == from_others[i]);
+    }
+    return killed;
+}
+
 void wr_process_destroy(wr_process *process)
 {
     if (process == NULL) {

@@ -124,6 +124,9 @@ static void child_that_is_killed_tells_its_signal(void **state)
     char text[64];
     wr_process_exit_text(&result, text, sizeof(text));
     assert_string_equal(text, "signal 9 (Killed)");
+    assert_true(wr_process_was_killed(&result));
+    assert_false(wr_process_was_killed(&(wr_process_exit){.by_signal = true, .value = SIGSEGV}));
+    assert_false(wr_process_was_killed(&(wr_process_exit){.by_signal = false, .value = SIGKILL}));
     wr_process_destroy(process);
 }
 
