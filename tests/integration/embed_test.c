@@ -5,98 +5,18 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "embed.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "weir/gateway.h"
 #include "weir/log.h"
 
 #define DEADLINE_S 60
-#define TEXT_MAX 8192
-
-typedef struct place {
-    char folder[64];
-    char problems[TEXT_MAX]; /* one a line */
-    weir_gateway_options options;
-} place;
-
-static const char *build_dir(void)
-{
-    const char *dir = getenv("WEIR_BUILD_DIR");
-    return dir != NULL ? dir : ".";
-}
-
-static void note_problem(void *user, const char *text)
-{
-    place *at = user;
-    size_t used = strlen(at->problems);
-    (void)snprintf(at->problems + used, sizeof(at->problems) - used, "%s\n", text);
-}
-
-static int enter_place(void **state)
-{
-    place *at = calloc(1, sizeof(*at));
-    if (at == NULL) {
-        return -1;
-    }
-    (void)snprintf(at->folder, sizeof(at->folder), "/tmp/weir-embed-XXXXXX");
-    at->options = (weir_gateway_options)WEIR_GATEWAY_OPTIONS_INIT;
-    at->options.on_problem = note_problem;
-    at->options.user = at;
-    *state = at;
-    return mkdtemp(at->folder) == NULL ? -1 : chdir(at->folder);
-}
-
-/* Only what the tests write is there. */
-static int leave_place(void **state)
-{
-    place *at = *state;
-    (void)remove("gateway.json");
-    (void)remove("log.txt");
-    (void)remove("other.txt");
-    int result = chdir("/");
-    result += rmdir(at->folder);
-    free(at);
-    return result;
-}
-
-static void write_file(const char *name, const char *format, ...) WEIR_PRINTF(2, 3);
-
-static void write_file(const char *name, const char *format, ...)
-{
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    va_list args;
-    va_start(args, format);
-    (void)vfprintf(file, format, args);
-    va_end(args);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void read_file(const char *name, char *text, size_t size)
-{
-    FILE *file = fopen(name, "r");
-    size_t got = file == NULL ? 0 : fread(text, 1, size - 1, file);
-    text[got] = '\0';
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-}
 
 /* hello_world -> logger. */
 static weir_gateway *create_from_file(place *at)
@@ -114,24 +34,6 @@ static weir_gateway *create_from_file(place *at)
     assert_string_equal(at->problems, "");
     assert_int_equal(err, WEIR_OK);
     return gateway;
-}
-
-static weir_err add_native(weir_gateway *gateway, const char *name, const char *library,
-                           const char *args)
-{
-    char json[TEXT_MAX];
-    (void)snprintf(json, sizeof(json),
-                   "{\"name\": \"%s\", \"args\": %s, \"loader\": {\"name\": \"native\", "
-                   "\"entrypoint\": {\"module.path\": \"%s/%s\"}}}",
-                   name, args, build_dir(), library);
-    return weir_gateway_add_module(gateway, json);
-}
-
-static weir_err add_link(weir_gateway *gateway, const char *source, const char *sink)
-{
-    char json[TEXT_MAX];
-    (void)snprintf(json, sizeof(json), "{\"source\": \"%s\", \"sink\": \"%s\"}", source, sink);
-    return weir_gateway_add_link(gateway, json);
 }
 
 /* Lists, as text to compare. */
@@ -505,8 +407,6 @@ static void gateway_that_was_never_started_can_be_destroyed(void **state)
     weir_gateway_destroy(gateway);
     weir_gateway_destroy(NULL);
 }
-
-#define TEST_IN_PLACE(test) cmocka_unit_test_setup_teardown(test, enter_place, leave_place)
 
 int main(void)
 {
