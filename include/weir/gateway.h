@@ -80,8 +80,8 @@ WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json);
 
-/** Remove a module and its links; its queued messages are counted as dropped.
- *  Errors: NOT_FOUND, TIMEOUT. */
+/** Remove a module and its links, a link from "*" to it included; its queued messages are counted
+ * as dropped. Errors: NOT_FOUND, TIMEOUT. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gateway,
                                                              const char *name);
 
@@ -97,7 +97,8 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_restart_module(weir_gateway *gate
 /** Add a link: `json` is one entry of "links". Errors: CONFIG, NOT_FOUND, EXISTS, MEMORY. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json);
 
-/** Remove a link; what it still queues is counted as dropped. Errors: NOT_FOUND. */
+/** Remove a link; what it still queues is counted as dropped. `source` "*": the link from "*", and
+ *  so every link that it stands for; links of their own stay. Errors: NOT_FOUND. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_link(weir_gateway *gateway,
                                                            const char *source, const char *sink);
 

@@ -143,7 +143,8 @@ static weir_err reserve_link(wr_broker *broker)
 }
 
 /* Under the lock. */
-static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_queue_config config)
+static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_queue_config config,
+                         bool star)
 {
     const wr_fanout *old = atomic_load(&source->out);
     for (size_t i = 0; old != NULL && i < old->count; i++) {
@@ -163,6 +164,7 @@ static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_q
         free(spare);
         return err;
     }
+    link->star = star;
     out->links[out->count++] = wr_link_ref(link);
     broker->links[broker->count++] = link;
     free(wr_node_swap_out(source, out));
@@ -174,7 +176,16 @@ static weir_err add_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_q
 weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_node *sink, wr_queue_config config)
 {
     wr_mutex_lock(&broker->lock);
-    weir_err err = add_link(broker, source, sink, config);
+    weir_err err = add_link(broker, source, sink, config, false);
+    wr_mutex_unlock(&broker->lock);
+    return err;
+}
+
+weir_err wr_broker_link_star(wr_broker *broker, wr_node *source, wr_node *sink,
+                             wr_queue_config config)
+{
+    wr_mutex_lock(&broker->lock);
+    weir_err err = add_link(broker, source, sink, config, true);
     wr_mutex_unlock(&broker->lock);
     return err;
 }
@@ -212,6 +223,18 @@ weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink)
     }
     wr_mutex_unlock(&broker->lock);
     return found ? WEIR_OK : WEIR_ERR_NOT_FOUND;
+}
+
+void wr_broker_unlink_star(wr_broker *broker, const wr_node *sink)
+{
+    wr_mutex_lock(&broker->lock);
+    for (size_t i = broker->count; i > 0; i--) {
+        const wr_link *link = broker->links[i - 1];
+        if (link->star && link->sink == sink) {
+            remove_link(broker, i - 1);
+        }
+    }
+    wr_mutex_unlock(&broker->lock);
 }
 
 /* The links into a node; the caller gives them to put_links. There is memory for one caller, and a

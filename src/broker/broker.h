@@ -27,6 +27,11 @@ WEIR_MUST_CHECK weir_err wr_broker_link(wr_broker *broker, wr_node *source, wr_n
 /* What it still queues is dropped and counted, by the sink's thread. Errors: NOT_FOUND. */
 WEIR_MUST_CHECK weir_err wr_broker_unlink(wr_broker *broker, wr_node *source, wr_node *sink);
 
+/* The same for one of the links that a link from "*" to `sink` stands for; and remove all these. */
+WEIR_MUST_CHECK weir_err wr_broker_link_star(wr_broker *broker, wr_node *source, wr_node *sink,
+                                             wr_queue_config config);
+void wr_broker_unlink_star(wr_broker *broker, const wr_node *sink);
+
 /* Wait until everything queued for `node` is consumed, or it is absent, or the deadline. */
 bool wr_broker_drain(wr_broker *broker, wr_node *node, uint64_t deadline_ns);
 /* Close a node; its links stay, for their counters. What it queues is dropped and counted in

@@ -36,6 +36,8 @@ typedef struct wr_link {
     struct wr_link *next; /* in the sink's stack or list of pending links: whoever set `pending`,
                              then the sink's running thread */
 
+    bool star; /* set once: it is one of those that a link from "*" stands for */
+
     /* Of a removed link, for totals.h; NULL while it is in use. */
     struct wr_totals *totals; /* set before the broker gives up its reference */
     struct wr_link *leaving_before;

@@ -223,9 +223,6 @@ void weir_gateway_destroy(weir_gateway *gateway)
     wr_watchdog_destroy(gateway->watchdog);
     wr_loop_destroy(gateway->loop);
     wr_run_folder_close(gateway->folder);
-    for (size_t i = 0; i < gateway->star_count; i++) {
-        free(gateway->stars[i].sink);
-    }
     free(gateway->stars);
     free(gateway->instances);
     json_decref(gateway->index);

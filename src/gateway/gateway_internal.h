@@ -14,7 +14,7 @@
 
 /* A link from "*": applies to modules that come later, too. */
 typedef struct star_link {
-    char *sink;
+    wr_instance *sink;
     wr_queue_config queue;
 } star_link;
 
@@ -66,6 +66,13 @@ WEIR_MUST_CHECK weir_err wr_gateway_add_instance(weir_gateway *gateway,
 WEIR_MUST_CHECK weir_err wr_gateway_start_instance(weir_gateway *gateway, wr_instance *instance);
 /* Errors: NOT_FOUND, EXISTS, MEMORY. */
 WEIR_MUST_CHECK weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config);
+/* Add a link from "*". Errors: EXISTS, MEMORY. */
+WEIR_MUST_CHECK weir_err wr_gateway_add_star(weir_gateway *gateway, wr_instance *sink,
+                                             wr_queue_config queue);
+/* Link a new module to where the links from "*" lead. Errors: MEMORY. */
+WEIR_MUST_CHECK weir_err wr_gateway_link_stars(weir_gateway *gateway, const wr_instance *source);
+/* Remove a link from "*"; links of their own stay. Errors: NOT_FOUND. */
+weir_err wr_gateway_remove_star(weir_gateway *gateway, const wr_instance *sink);
 /* Now and the grace period, as a time of wr_clock_ns. */
 uint64_t wr_gateway_stop_deadline(const weir_gateway *gateway);
 /* Stop all modules, and wait for the ends of their processes. Errors: TIMEOUT (a native one does

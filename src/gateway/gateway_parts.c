@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "platform/clock.h"
 
 wr_instance *wr_gateway_find(const weir_gateway *gateway, const char *name)
@@ -134,48 +133,6 @@ uint64_t wr_gateway_stop_deadline(const weir_gateway *gateway)
     return wr_clock_ns() + grace_ms * WR_NS_PER_MS;
 }
 
-static weir_err link_star(weir_gateway *gateway, const star_link *star)
-{
-    wr_instance *sink = wr_gateway_find(gateway, star->sink);
-    for (size_t i = 0; sink != NULL && i < gateway->count; i++) {
-        wr_node *source = gateway->instances[i]->node;
-        if (source == sink->node) {
-            continue;
-        }
-        weir_err err = wr_broker_link(gateway->broker, source, sink->node, star->queue);
-        if (err != WEIR_OK && err != WEIR_ERR_EXISTS) { /* a link of its own goes first */
-            return err;
-        }
-    }
-    return WEIR_OK;
-}
-
-static weir_err add_star(weir_gateway *gateway, const wr_link_config *config)
-{
-    for (size_t i = 0; i < gateway->star_count; i++) {
-        if (strcmp(gateway->stars[i].sink, config->sink) == 0) {
-            return WEIR_ERR_EXISTS;
-        }
-    }
-    star_link *stars = realloc(gateway->stars, (gateway->star_count + 1) * sizeof(*stars));
-    if (stars == NULL) {
-        return WEIR_ERR_MEMORY;
-    }
-    gateway->stars = stars;
-    star_link *star = &stars[gateway->star_count];
-    *star = (star_link){.sink = wr_text_copy(config->sink), .queue = config->queue};
-    if (star->sink == NULL) {
-        return WEIR_ERR_MEMORY;
-    }
-    weir_err err = link_star(gateway, star);
-    if (err != WEIR_OK) {
-        free(star->sink);
-        return err;
-    }
-    gateway->star_count++;
-    return WEIR_OK;
-}
-
 /* Under the lock. */
 weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config)
 {
@@ -184,7 +141,7 @@ weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config
         return WEIR_ERR_NOT_FOUND;
     }
     if (strcmp(config->source, "*") == 0) {
-        return add_star(gateway, config);
+        return wr_gateway_add_star(gateway, sink, config->queue);
     }
     wr_instance *source = wr_gateway_find(gateway, config->source);
     if (source == NULL) {
@@ -220,6 +177,7 @@ static void unlist(weir_gateway *gateway, wr_instance *instance)
 
 static void remove_instance(weir_gateway *gateway, wr_instance *instance)
 {
+    (void)wr_gateway_remove_star(gateway, instance); /* NOT_FOUND: none leads to it */
     wr_broker_remove(gateway->broker, instance->node);
     unlist(gateway, instance);
     wr_instance_destroy(instance);
@@ -247,9 +205,7 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
         return err;
     }
     instance->own_config = config;
-    for (size_t i = 0; err == WEIR_OK && i < gateway->star_count; i++) {
-        err = link_star(gateway, &gateway->stars[i]);
-    }
+    err = wr_gateway_link_stars(gateway, instance);
     if (err != WEIR_OK) {
         wr_error error = {.code = err};
         wr_gateway_report_module(gateway, instance->config, "cannot be linked", &error);
@@ -343,26 +299,6 @@ weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
     return err;
 }
 
-static weir_err remove_star(weir_gateway *gateway, const wr_instance *sink)
-{
-    size_t at = 0;
-    while (at < gateway->star_count && strcmp(gateway->stars[at].sink, sink->config->name) != 0) {
-        at++;
-    }
-    if (at == gateway->star_count) {
-        return WEIR_ERR_NOT_FOUND;
-    }
-    free(gateway->stars[at].sink);
-    gateway->stars[at] = gateway->stars[--gateway->star_count];
-    for (size_t i = 0; i < gateway->count; i++) {
-        weir_err err = wr_broker_unlink(gateway->broker, gateway->instances[i]->node, sink->node);
-        if (err != WEIR_OK && err != WEIR_ERR_NOT_FOUND) {
-            return err;
-        }
-    }
-    return WEIR_OK;
-}
-
 weir_err weir_gateway_remove_link(weir_gateway *gateway, const char *source, const char *sink)
 {
     weir_err err = WEIR_ERR_NOT_FOUND;
@@ -370,7 +306,7 @@ weir_err weir_gateway_remove_link(weir_gateway *gateway, const char *source, con
     const wr_instance *to = wr_gateway_find(gateway, sink);
     const wr_instance *from = wr_gateway_find(gateway, source);
     if (to != NULL && strcmp(source, "*") == 0) {
-        err = remove_star(gateway, to);
+        err = wr_gateway_remove_star(gateway, to);
     } else if (to != NULL && from != NULL) {
         err = wr_broker_unlink(gateway->broker, from->node, to->node);
     }

@@ -256,6 +256,52 @@ static void link_from_every_module_holds_for_later_ones(void **state)
     weir_gateway_destroy(gateway);
 }
 
+static void link_from_every_module_is_removed_without_links_of_their_own(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(add_native(gateway, "sink", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_int_equal(weir_gateway_add_link(gateway, "{\"source\": \"hello\", \"sink\": \"sink\", "
+                                                    "\"queue\": {\"limit\": 7}}"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "*", "sink"), WEIR_OK);
+    assert_links(gateway, "hello->logger\nhello->sink\nlogger->sink\n");
+    assert_int_equal(weir_gateway_remove_link(gateway, "*", "sink"), WEIR_OK);
+    listing list = {.text = ""};
+    weir_gateway_links(gateway, append_rule, &list);
+    assert_string_equal(list.text, "hello->logger 1024 block\nhello->sink 7 block\n");
+    assert_int_equal(weir_gateway_remove_link(gateway, "*", "sink"), WEIR_ERR_NOT_FOUND);
+    weir_gateway_destroy(gateway);
+}
+
+static void link_from_every_module_goes_with_its_sink(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(add_native(gateway, "sink", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "*", "sink"), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_module(gateway, "sink"), WEIR_OK);
+    assert_int_equal(add_native(gateway, "sink", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_links(gateway, "hello->logger\n");
+    assert_int_equal(add_link(gateway, "*", "sink"), WEIR_OK);
+    assert_links(gateway, "hello->logger\nlogger->sink\nhello->sink\n");
+    weir_gateway_destroy(gateway);
+}
+
+static void removed_link_does_not_come_back_with_the_next_module(void **state)
+{
+    weir_gateway *gateway = create_from_file(*state);
+    assert_int_equal(add_native(gateway, "sink", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_int_equal(add_link(gateway, "*", "sink"), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_link(gateway, "logger", "sink"), WEIR_OK);
+    assert_int_equal(add_native(gateway, "other", "tests/integration/libswallow.so", "null"),
+                     WEIR_OK);
+    assert_links(gateway, "hello->logger\nhello->sink\nother->sink\n");
+    weir_gateway_destroy(gateway);
+}
+
 /* A module in a process of its own. */
 static void add_pass(weir_gateway *gateway)
 {
@@ -418,6 +464,9 @@ int main(void)
         TEST_IN_PLACE(older_program_gets_the_stats_that_it_knows),
         TEST_IN_PLACE(link_tells_its_limit_and_rule),
         TEST_IN_PLACE(link_from_every_module_holds_for_later_ones),
+        TEST_IN_PLACE(link_from_every_module_is_removed_without_links_of_their_own),
+        TEST_IN_PLACE(link_from_every_module_goes_with_its_sink),
+        TEST_IN_PLACE(removed_link_does_not_come_back_with_the_next_module),
         TEST_IN_PLACE(isolated_module_is_listed_with_its_process),
         TEST_IN_PLACE(module_that_stays_holds_up_nothing_that_goes_to_a_remote_one),
         TEST_IN_PLACE(mistakes_in_a_file_are_reported_to_the_program),
