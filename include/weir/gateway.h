@@ -57,7 +57,11 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_create_from_file(const char *path
                                                                 const weir_gateway_options *options,
                                                                 weir_gateway **out);
 
-/** Start all modules. Errors: MODULE (a module's start failed; the reason was reported), STATE. */
+/**
+ * Start all modules, once. Errors: MODULE (a module's start failed; the reason was reported. Others
+ * may run by now: only destroy is left, and every change is refused with STATE), STATE (it was
+ * started, has failed to start, or was stopped).
+ */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_start(weir_gateway *gateway);
 
 /**

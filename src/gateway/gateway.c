@@ -173,19 +173,31 @@ weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_opti
     return WEIR_OK;
 }
 
-weir_err weir_gateway_start(weir_gateway *gateway)
+static void enter_phase(weir_gateway *gateway, wr_gateway_phase phase)
 {
-    wr_mutex_lock(&gateway->lock);
-    weir_err err = gateway->started || gateway->stopped ? WEIR_ERR_STATE : WEIR_OK;
+    wr_mutex_lock(&gateway->list);
+    gateway->phase = phase;
+    if (phase == WR_GATEWAY_RUNNING) {
+        gateway->started_ns = wr_clock_ns();
+    }
+    wr_mutex_unlock(&gateway->list);
+}
+
+/* Under the lock. */
+static weir_err start_all(weir_gateway *gateway)
+{
+    weir_err err = WEIR_OK;
     for (size_t i = 0; err == WEIR_OK && i < gateway->count; i++) {
         err = wr_gateway_start_instance(gateway, gateway->instances[i]);
     }
-    if (err == WEIR_OK) {
-        wr_mutex_lock(&gateway->list);
-        gateway->started = true;
-        gateway->started_ns = wr_clock_ns();
-        wr_mutex_unlock(&gateway->list);
-    }
+    enter_phase(gateway, err == WEIR_OK ? WR_GATEWAY_RUNNING : WR_GATEWAY_FAILED);
+    return err;
+}
+
+weir_err weir_gateway_start(weir_gateway *gateway)
+{
+    wr_mutex_lock(&gateway->lock);
+    weir_err err = gateway->phase == WR_GATEWAY_CREATED ? start_all(gateway) : WEIR_ERR_STATE;
     wr_mutex_unlock(&gateway->lock);
     return err;
 }
@@ -194,10 +206,8 @@ weir_err weir_gateway_stop(weir_gateway *gateway)
 {
     weir_err err = WEIR_OK;
     wr_mutex_lock(&gateway->lock);
-    if (!gateway->stopped) {
-        wr_mutex_lock(&gateway->list);
-        gateway->stopped = true;
-        wr_mutex_unlock(&gateway->list);
+    if (gateway->phase != WR_GATEWAY_STOPPED) {
+        enter_phase(gateway, WR_GATEWAY_STOPPED);
         err = wr_gateway_stop_all(gateway);
     }
     wr_mutex_unlock(&gateway->lock);

@@ -18,6 +18,14 @@ typedef struct star_link {
     wr_queue_config queue;
 } star_link;
 
+/* Where the gateway is in its life. Changes are for CREATED and RUNNING. */
+typedef enum wr_gateway_phase {
+    WR_GATEWAY_CREATED,
+    WR_GATEWAY_RUNNING,
+    WR_GATEWAY_FAILED, /* some of its modules were started: it can only be stopped */
+    WR_GATEWAY_STOPPED
+} wr_gateway_phase;
+
 /* What removed modules have counted. */
 typedef struct wr_removed {
     uint64_t redelivered;
@@ -42,11 +50,10 @@ struct weir_gateway {
     json_t *index; /* name -> place in instances */
     star_link *stars;
     size_t star_count;
-    bool started;        /* listed */
-    bool stopped;        /* listed */
-    bool stuck;          /* a module never returned: its memory and threads are left alone */
-    uint64_t started_ns; /* listed; of wr_clock_ns */
-    wr_removed removed;  /* listed */
+    wr_gateway_phase phase; /* listed */
+    bool stuck;             /* a module never returned: its memory and threads are left alone */
+    uint64_t started_ns;    /* listed; of wr_clock_ns; 0: not started */
+    wr_removed removed;     /* listed */
 };
 
 /* The rest is called under `lock`. */

@@ -9,15 +9,19 @@
 
 #include "platform/clock.h"
 
+static const char *const phase_names[] = {
+    [WR_GATEWAY_CREATED] = "created",
+    [WR_GATEWAY_RUNNING] = "running",
+    [WR_GATEWAY_FAILED] = "failed",
+    [WR_GATEWAY_STOPPED] = "stopped",
+};
+
 static const char *state_of(const weir_gateway *gateway, const wr_instance *instance)
 {
     if (instance->proxy != NULL) {
         return wr_proxy_state_name(wr_proxy_get_state(instance->proxy));
     }
-    if (gateway->stopped) {
-        return "stopped";
-    }
-    return gateway->started ? "running" : "created";
+    return phase_names[gateway->phase];
 }
 
 static weir_module_info info_of(const weir_gateway *gateway, const wr_instance *instance)
@@ -83,7 +87,8 @@ void weir_gateway_links(weir_gateway *gateway,
 static void add_up_modules(weir_gateway *gateway, weir_stats *stats)
 {
     wr_mutex_lock(&gateway->list);
-    stats->uptime_ms = gateway->started ? (wr_clock_ns() - gateway->started_ns) / WR_NS_PER_MS : 0;
+    uint64_t started_ns = gateway->started_ns;
+    stats->uptime_ms = started_ns == 0 ? 0 : (wr_clock_ns() - started_ns) / WR_NS_PER_MS;
     stats->modules = gateway->count;
     stats->redelivered = gateway->removed.redelivered;
     stats->overruns = gateway->removed.overruns;

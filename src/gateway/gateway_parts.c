@@ -153,6 +153,12 @@ weir_err wr_gateway_add_link(weir_gateway *gateway, const wr_link_config *config
 /*
  * Changes at run time.
  */
+static weir_err check_phase(const weir_gateway *gateway)
+{
+    bool open = gateway->phase == WR_GATEWAY_CREATED || gateway->phase == WR_GATEWAY_RUNNING;
+    return open ? WEIR_OK : WEIR_ERR_STATE;
+}
+
 /* Take the instance out of the list, and keep what it has counted. */
 static void unlist(weir_gateway *gateway, wr_instance *instance)
 {
@@ -210,7 +216,7 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
         wr_error error = {.code = err};
         wr_gateway_report_module(gateway, instance->config, "cannot be linked", &error);
     }
-    if (err == WEIR_OK && gateway->started) {
+    if (err == WEIR_OK && gateway->phase == WR_GATEWAY_RUNNING) {
         err = wr_gateway_start_instance(gateway, instance);
     }
     if (err != WEIR_OK) {
@@ -225,10 +231,11 @@ weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json)
     wr_mutex_lock(&gateway->lock);
     const char *folder = gateway->config != NULL ? gateway->config->folder : ".";
     wr_config *config = NULL;
-    weir_err err = gateway->stopped
-                       ? WEIR_ERR_STATE
-                       : wr_config_parse_module(json, folder, gateway->options.on_problem,
-                                                gateway->options.user, &config);
+    weir_err err = check_phase(gateway);
+    if (err == WEIR_OK) {
+        err = wr_config_parse_module(json, folder, gateway->options.on_problem,
+                                     gateway->options.user, &config);
+    }
     if (err == WEIR_OK) {
         err = add_module(gateway, config);
     }
@@ -236,15 +243,19 @@ weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json)
     return err;
 }
 
+/* Under the lock. */
+static weir_err remove_module(weir_gateway *gateway, const char *name)
+{
+    wr_instance *instance = wr_gateway_find(gateway, name);
+    return instance == NULL ? WEIR_ERR_NOT_FOUND : stop_and_remove(gateway, instance);
+}
+
 weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
 {
     wr_mutex_lock(&gateway->lock);
-    wr_instance *instance = wr_gateway_find(gateway, name);
-    weir_err err = WEIR_ERR_NOT_FOUND;
-    if (gateway->stopped) {
-        err = WEIR_ERR_STATE;
-    } else if (instance != NULL) {
-        err = stop_and_remove(gateway, instance);
+    weir_err err = check_phase(gateway);
+    if (err == WEIR_OK) {
+        err = remove_module(gateway, name);
     }
     wr_mutex_unlock(&gateway->lock);
     return err;
@@ -279,7 +290,10 @@ static weir_err restart_module(weir_gateway *gateway, const char *name)
 weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
 {
     wr_mutex_lock(&gateway->lock);
-    weir_err err = gateway->stopped ? WEIR_ERR_STATE : restart_module(gateway, name);
+    weir_err err = check_phase(gateway);
+    if (err == WEIR_OK) {
+        err = restart_module(gateway, name);
+    }
     wr_mutex_unlock(&gateway->lock);
     return err;
 }
@@ -293,22 +307,33 @@ weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
         return err;
     }
     wr_mutex_lock(&gateway->lock);
-    err = gateway->stopped ? WEIR_ERR_STATE : wr_gateway_add_link(gateway, &config->links[0]);
+    err = check_phase(gateway);
+    if (err == WEIR_OK) {
+        err = wr_gateway_add_link(gateway, &config->links[0]);
+    }
     wr_mutex_unlock(&gateway->lock);
     wr_config_destroy(config);
     return err;
 }
 
+/* Under the lock. */
+static weir_err remove_link(weir_gateway *gateway, const char *source, const char *sink)
+{
+    const wr_instance *to = wr_gateway_find(gateway, sink);
+    if (to != NULL && strcmp(source, "*") == 0) {
+        return wr_gateway_remove_star(gateway, to);
+    }
+    const wr_instance *from = wr_gateway_find(gateway, source);
+    bool found = to != NULL && from != NULL;
+    return found ? wr_broker_unlink(gateway->broker, from->node, to->node) : WEIR_ERR_NOT_FOUND;
+}
+
 weir_err weir_gateway_remove_link(weir_gateway *gateway, const char *source, const char *sink)
 {
-    weir_err err = WEIR_ERR_NOT_FOUND;
     wr_mutex_lock(&gateway->lock);
-    const wr_instance *to = wr_gateway_find(gateway, sink);
-    const wr_instance *from = wr_gateway_find(gateway, source);
-    if (to != NULL && strcmp(source, "*") == 0) {
-        err = wr_gateway_remove_star(gateway, to);
-    } else if (to != NULL && from != NULL) {
-        err = wr_broker_unlink(gateway->broker, from->node, to->node);
+    weir_err err = check_phase(gateway);
+    if (err == WEIR_OK) {
+        err = remove_link(gateway, source, sink);
     }
     wr_mutex_unlock(&gateway->lock);
     return err;
