@@ -3,7 +3,8 @@
  * The gateway, for programs that embed it (libweir-gateway).
  *
  * A gateway may be used by any thread; calls that change it wait for each other, those that only
- * look at it wait for nothing. Do not call it from a module's callbacks.
+ * look at it wait for nothing. Do not call it from a module's callbacks. Errors: INVALID, besides
+ * those listed, for NULL where a pointer is needed.
  */
 #ifndef WEIR_GATEWAY_H
 #define WEIR_GATEWAY_H
@@ -38,20 +39,22 @@ typedef struct weir_gateway_options {
         sizeof(weir_gateway_options), NULL, NULL                                                   \
     }
 
-/** Find every mistake in a file, and start nothing. Errors: CONFIG (each mistake was reported). */
+/** Find every mistake in a file, and start nothing. Errors: CONFIG (each mistake was reported),
+ *  MEMORY. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_check(const char *path,
                                                      const weir_gateway_options *options);
 
 /**
  * An empty gateway: no modules, no links. options may be NULL.
- * Errors: MEMORY, IO.
+ * Errors: MEMORY.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_create(const weir_gateway_options *options,
                                                       weir_gateway **out);
 
 /**
  * Read a file, create its modules in its order and make its links. Nothing is started.
- * Errors: CONFIG, LOAD, MODULE, MEMORY, IO; every reason was reported, everything was undone.
+ * Errors: CONFIG, and as weir_gateway_add_module, but for STATE; every reason was reported,
+ * everything was undone.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_create_from_file(const char *path,
                                                                 const weir_gateway_options *options,
@@ -79,13 +82,18 @@ WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
 
 /**
  * Add a module: `json` is one entry of "modules", as in the file. In a gateway that runs, it is
- * started at once. Links from "*" apply to it. Errors: CONFIG, EXISTS, LOAD, MODULE, MEMORY; the
- * reason is reported.
+ * started at once. Links from "*" apply to it. Errors: CONFIG, EXISTS (a module has this name, or
+ * one of its sockets), LOAD (its library is no module), NOT_FOUND, DENIED (its library, or a path
+ * of its sandbox), UNSUPPORTED (made for another version, or a sandbox that this system lacks),
+ * MODULE (its create or start failed, whatever that returned), MEMORY, IO, STATE (stopped, or
+ * failed to start). But for STATE the reason is reported.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json);
 
-/** Remove a module and its links, a link from "*" to it included; its queued messages are counted
- * as dropped. Errors: NOT_FOUND, TIMEOUT. */
+/**
+ * Remove a module and its links, a link from "*" to it included; its queued messages are counted as
+ * dropped. Errors: NOT_FOUND, TIMEOUT (as weir_gateway_stop), STATE (stopped, or failed to start).
+ */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gateway,
                                                              const char *name);
 
@@ -93,16 +101,18 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gatew
  * Start the process of a launched module again, whatever it is at: one that runs is ended first, in
  * order; one that has failed gets its restarts back. Returns at once; messages that it has not
  * acknowledged go to the new process. `name` NULL: every launched module that is failed or ended.
- * Errors: NOT_FOUND, UNSUPPORTED (this gateway does not launch it), STATE (stopped).
+ * Errors: NOT_FOUND, UNSUPPORTED (this gateway does not launch it), STATE (stopped, or failed to
+ * start).
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_restart_module(weir_gateway *gateway,
                                                               const char *name);
 
-/** Add a link: `json` is one entry of "links". Errors: CONFIG, NOT_FOUND, EXISTS, MEMORY. */
+/** Add a link: `json` is one entry of "links". Errors: CONFIG (reported), NOT_FOUND, EXISTS,
+ * MEMORY, STATE (stopped, or failed to start). */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json);
 
 /** Remove a link; what it still queues is counted as dropped. `source` "*": the link from "*", and
- *  so every link that it stands for; links of their own stay. Errors: NOT_FOUND. */
+ *  so every link that it stands for; links of their own stay. Errors: NOT_FOUND, STATE. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_link(weir_gateway *gateway,
                                                            const char *source, const char *sink);
 

@@ -57,6 +57,9 @@ static weir_gateway_options take_options(const weir_gateway_options *options)
 
 weir_err weir_gateway_check(const char *path, const weir_gateway_options *options)
 {
+    if (path == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     weir_gateway_options known = take_options(options);
     wr_config *config = NULL;
     weir_err err = wr_config_read(path, known.on_problem, known.user, &config);
@@ -104,6 +107,9 @@ static weir_err create(const weir_gateway_options *options, const settings *give
 
 weir_err weir_gateway_create(const weir_gateway_options *options, weir_gateway **out)
 {
+    if (out == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     const settings given = {.receive_deadline_ms = WR_RECEIVE_DEADLINE_DEFAULT_MS};
     return create(options, &given, out);
 }
@@ -147,6 +153,9 @@ static weir_err add_all(weir_gateway *gateway)
 weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_options *options,
                                        weir_gateway **out)
 {
+    if (path == NULL || out == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     weir_gateway_options known = take_options(options);
     wr_config *config = NULL;
     weir_err err = wr_config_read(path, known.on_problem, known.user, &config);
@@ -196,6 +205,9 @@ static weir_err start_all(weir_gateway *gateway)
 
 weir_err weir_gateway_start(weir_gateway *gateway)
 {
+    if (gateway == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_mutex_lock(&gateway->lock);
     weir_err err = gateway->phase == WR_GATEWAY_CREATED ? start_all(gateway) : WEIR_ERR_STATE;
     wr_mutex_unlock(&gateway->lock);
@@ -204,6 +216,9 @@ weir_err weir_gateway_start(weir_gateway *gateway)
 
 weir_err weir_gateway_stop(weir_gateway *gateway)
 {
+    if (gateway == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     weir_err err = WEIR_OK;
     wr_mutex_lock(&gateway->lock);
     if (gateway->phase != WR_GATEWAY_STOPPED) {

@@ -65,7 +65,8 @@ void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *con
 
 /* NULL: there is no module of this name. */
 wr_instance *wr_gateway_find(const weir_gateway *gateway, const char *name);
-/* Create a module. `folder`: module.path is relative to it. The reason of an error was reported. */
+/* Create a module. `folder`: module.path is relative to it. Errors: EXISTS, LOAD, NOT_FOUND,
+ * DENIED, UNSUPPORTED, MODULE, MEMORY, IO; the reason was reported. */
 WEIR_MUST_CHECK weir_err wr_gateway_add_instance(weir_gateway *gateway,
                                                  const wr_module_config *config, const char *folder,
                                                  wr_instance **out);

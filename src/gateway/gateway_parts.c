@@ -86,6 +86,21 @@ static weir_err create_instance(weir_gateway *gateway, const wr_module_config *c
     return wr_instance_create(config, &host, out, error);
 }
 
+/* What the contract lists; all else is the system's. */
+static weir_err listed_error(weir_err err)
+{
+    static const weir_err listed[] = {
+        WEIR_OK,         WEIR_ERR_EXISTS,      WEIR_ERR_LOAD,   WEIR_ERR_NOT_FOUND,
+        WEIR_ERR_DENIED, WEIR_ERR_UNSUPPORTED, WEIR_ERR_MODULE, WEIR_ERR_MEMORY,
+    };
+    for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++) {
+        if (listed[i] == err) {
+            return err;
+        }
+    }
+    return WEIR_ERR_IO;
+}
+
 /* Under the lock. */
 weir_err wr_gateway_add_instance(weir_gateway *gateway, const wr_module_config *config,
                                  const char *folder, wr_instance **out)
@@ -105,7 +120,7 @@ weir_err wr_gateway_add_instance(weir_gateway *gateway, const wr_module_config *
         json_object_del(gateway->index, config->name);
         error.code = err;
         wr_gateway_report_module(gateway, config, "cannot be created", &error);
-        return err;
+        return listed_error(err);
     }
     gateway->added++;
     wr_mutex_lock(&gateway->list);
@@ -201,11 +216,43 @@ static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
     return WEIR_OK;
 }
 
+static bool has_socket(const wr_instance *instance, const char *path)
+{
+    const wr_outprocess_config *config = &instance->config->outprocess;
+    return (config->control_id != NULL && strcmp(config->control_id, path) == 0) ||
+           (config->message_id != NULL && strcmp(config->message_id, path) == 0);
+}
+
+/* As the reader of a file sees to it: no two sockets may have one path. `path` NULL: none. */
+static weir_err check_socket(weir_gateway *gateway, const wr_module_config *config,
+                             const char *path)
+{
+    wr_error error = {.code = WEIR_OK};
+    for (size_t i = 0; path != NULL && i < gateway->count; i++) {
+        if (has_socket(gateway->instances[i], path)) {
+            wr_error_set(&error, WEIR_ERR_EXISTS,
+                         "the socket \"%s\" is that of module \"%s\" already", path,
+                         gateway->instances[i]->config->name);
+            wr_gateway_report_module(gateway, config, "cannot be created", &error);
+            return WEIR_ERR_EXISTS;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Takes over the config. */
 static weir_err add_module(weir_gateway *gateway, wr_config *config)
 {
     const char *folder = gateway->config != NULL ? gateway->config->folder : ".";
+    const wr_module_config *module = &config->modules[0];
     wr_instance *instance;
-    weir_err err = wr_gateway_add_instance(gateway, &config->modules[0], folder, &instance);
+    weir_err err = check_socket(gateway, module, module->outprocess.control_id);
+    if (err == WEIR_OK) {
+        err = check_socket(gateway, module, module->outprocess.message_id);
+    }
+    if (err == WEIR_OK) {
+        err = wr_gateway_add_instance(gateway, module, folder, &instance);
+    }
     if (err != WEIR_OK) {
         wr_config_destroy(config);
         return err;
@@ -228,6 +275,9 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
 
 weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json)
 {
+    if (gateway == NULL || json == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_mutex_lock(&gateway->lock);
     const char *folder = gateway->config != NULL ? gateway->config->folder : ".";
     wr_config *config = NULL;
@@ -252,6 +302,9 @@ static weir_err remove_module(weir_gateway *gateway, const char *name)
 
 weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
 {
+    if (gateway == NULL || name == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_mutex_lock(&gateway->lock);
     weir_err err = check_phase(gateway);
     if (err == WEIR_OK) {
@@ -289,6 +342,9 @@ static weir_err restart_module(weir_gateway *gateway, const char *name)
 
 weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
 {
+    if (gateway == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_mutex_lock(&gateway->lock);
     weir_err err = check_phase(gateway);
     if (err == WEIR_OK) {
@@ -300,6 +356,9 @@ weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
 
 weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
 {
+    if (gateway == NULL || json == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_config *config = NULL;
     weir_err err =
         wr_config_parse_link(json, gateway->options.on_problem, gateway->options.user, &config);
@@ -330,6 +389,9 @@ static weir_err remove_link(weir_gateway *gateway, const char *source, const cha
 
 weir_err weir_gateway_remove_link(weir_gateway *gateway, const char *source, const char *sink)
 {
+    if (gateway == NULL || source == NULL || sink == NULL) {
+        return WEIR_ERR_INVALID;
+    }
     wr_mutex_lock(&gateway->lock);
     weir_err err = check_phase(gateway);
     if (err == WEIR_OK) {

@@ -104,7 +104,7 @@ static weir_err create_native(wr_instance *instance, const wr_instance_host *hos
                            error);
     wr_node_leave_callback(outer);
     instance->created = err == WEIR_OK;
-    return err;
+    return instance->created ? WEIR_OK : WEIR_ERR_MODULE; /* whatever it returned */
 }
 
 weir_err wr_instance_create(const wr_module_config *config, const wr_instance_host *host,

@@ -62,7 +62,8 @@ typedef struct wr_instance_host {
 /* Does it need the loop and the folder? */
 bool wr_instance_is_remote(const wr_module_config *config);
 
-/* Load and create the module. Errors: NOT_FOUND, LOAD, UNSUPPORTED, MODULE..., MEMORY. */
+/* Load and create the module. Errors: MODULE (its create failed), LOAD, NOT_FOUND, DENIED,
+ * UNSUPPORTED, MEMORY, and whatever else the system says. */
 WEIR_MUST_CHECK weir_err wr_instance_create(const wr_module_config *config,
                                             const wr_instance_host *host, wr_instance **out,
                                             wr_error *error);

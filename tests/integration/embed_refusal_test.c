@@ -68,11 +68,87 @@ static void stopped_gateway_refuses_changes(void **state)
     weir_gateway_destroy(gateway);
 }
 
+static void missing_arguments_are_refused(void **state)
+{
+    weir_gateway *gateway = create_empty(*state);
+    weir_gateway *other = NULL;
+    assert_int_equal(weir_gateway_check(NULL, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_create(NULL, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_create_from_file(NULL, NULL, &other), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_create_from_file("gateway.json", NULL, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_start(NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_stop(NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_add_module(NULL, "{}"), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_add_module(gateway, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_remove_module(NULL, "a"), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_remove_module(gateway, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_restart_module(NULL, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_add_link(NULL, "{}"), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_add_link(gateway, NULL), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_remove_link(NULL, "a", "b"), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_remove_link(gateway, NULL, "b"), WEIR_ERR_INVALID);
+    assert_int_equal(weir_gateway_remove_link(gateway, "a", NULL), WEIR_ERR_INVALID);
+    weir_gateway_destroy(gateway);
+}
+
+static void whatever_create_returns_the_module_has_failed(void **state)
+{
+    place *at = *state;
+    weir_gateway *gateway = create_empty(at);
+    assert_int_equal(add_native(gateway, "bad", FAILS, "\"create\""), WEIR_ERR_MODULE);
+    assert_non_null(strstr(at->problems, "\"bad\" cannot be created: create returned "
+                                         "WEIR_ERR_FULL (queue is full)"));
+    assert_int_equal(weir_gateway_start(gateway), WEIR_OK);
+    assert_int_equal(add_native(gateway, "bad", FAILS, "\"start\""), WEIR_ERR_MODULE);
+    weir_gateway_destroy(gateway);
+
+    write_file("gateway.json",
+               "{\"modules\": [{\"name\": \"bad\", \"args\": \"create\", \"loader\": "
+               "{\"entrypoint\": {\"module.path\": \"%s/" FAILS "\"}}}]}",
+               build_dir());
+    assert_int_equal(weir_gateway_create_from_file("gateway.json", &at->options, &gateway),
+                     WEIR_ERR_MODULE);
+}
+
+static weir_err add_remote(weir_gateway *gateway, const char *name, const char *sockets)
+{
+    char json[TEXT_MAX];
+    (void)snprintf(json, sizeof(json),
+                   "{\"name\": \"%s\", \"loader\": {\"name\": \"outprocess\", \"entrypoint\": "
+                   "{\"activation.type\": \"none\", %s}}}",
+                   name, sockets);
+    return weir_gateway_add_module(gateway, json);
+}
+
+static void socket_belongs_to_one_module(void **state)
+{
+    place *at = *state;
+    weir_gateway *gateway = create_empty(at);
+    const char *both = "\"control.id\": \"a.control\", \"message.id\": \"a.messages\"";
+    assert_int_equal(add_remote(gateway, "a", both), WEIR_OK);
+    assert_int_equal(add_remote(gateway, "b", "\"control.id\": \"ipc://a.control\""),
+                     WEIR_ERR_EXISTS);
+    assert_non_null(strstr(at->problems, "\"b\" cannot be created: the socket \"a.control\" is "
+                                         "that of module \"a\" already"));
+    assert_int_equal(add_remote(gateway, "b", "\"control.id\": \"a.messages\""), WEIR_ERR_EXISTS);
+    assert_int_equal(add_remote(gateway, "b",
+                                "\"control.id\": \"b\", \"message.id\": "
+                                "\"a.control\""),
+                     WEIR_ERR_EXISTS);
+    assert_int_equal(add_remote(gateway, "b", "\"control.id\": \"b\""), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_module(gateway, "a"), WEIR_OK);
+    assert_int_equal(add_remote(gateway, "c", both), WEIR_OK);
+    weir_gateway_destroy(gateway);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_IN_PLACE(after_a_failed_start_only_destroy_is_left),
         TEST_IN_PLACE(stopped_gateway_refuses_changes),
+        TEST_IN_PLACE(missing_arguments_are_refused),
+        TEST_IN_PLACE(whatever_create_returns_the_module_has_failed),
+        TEST_IN_PLACE(socket_belongs_to_one_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
