@@ -22,15 +22,18 @@ extern "C" {
 
 typedef struct weir_gateway weir_gateway;
 
-/** One mistake in a configuration, as one line of text ready to print:
- *  FILE:LINE:COLUMN: modules[1].loader: what is wrong (what was expected). */
+/**
+ * One problem, as one line of text ready to print: a mistake in a configuration, as
+ * FILE:LINE:COLUMN: modules[1].loader: what is wrong (what was expected), or why a module could not
+ * be created, linked or started. By the thread that called the gateway, before that call returns.
+ * It may use the gateway, but not destroy it.
+ */
 typedef void (*weir_problem_fn)(void *user, const char *text);
 
 typedef struct weir_gateway_options {
-    size_t size; /**< sizeof(weir_gateway_options): the struct can grow */
-    weir_problem_fn
-        on_problem; /**< called for each mistake, by the calling thread; NULL: the log */
-    void *user;     /**< given to on_problem */
+    size_t size;                /**< sizeof(weir_gateway_options): the struct can grow */
+    weir_problem_fn on_problem; /**< called for each problem; NULL: they go to the log */
+    void *user;                 /**< given to on_problem */
 } weir_gateway_options;
 
 /** Start from this: `weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;` */

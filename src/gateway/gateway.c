@@ -5,6 +5,7 @@
  */
 #include "gateway/gateway_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +43,22 @@ void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *con
                          config->place.line, config->place.column, config->place.index);
     }
     wr_buffer_printf(&text, "module \"%s\" %s: %s", config->name, what, wr_error_text(error));
-    report(&gateway->options, text.failed ? "out of memory" : text.data);
-    wr_buffer_deinit(&text);
+    assert(!gateway->has_problem);
+    gateway->has_problem = true;
+    gateway->problem = wr_buffer_take(&text);
+}
+
+void wr_gateway_unlock(weir_gateway *gateway)
+{
+    char *text = gateway->problem;
+    bool any = gateway->has_problem;
+    gateway->problem = NULL;
+    gateway->has_problem = false;
+    wr_mutex_unlock(&gateway->lock);
+    if (any) {
+        report(&gateway->options, text == NULL ? weir_err_text(WEIR_ERR_MEMORY) : text);
+    }
+    free(text);
 }
 
 static weir_gateway_options take_options(const weir_gateway_options *options)
@@ -173,7 +188,7 @@ weir_err weir_gateway_create_from_file(const char *path, const weir_gateway_opti
     gateway->config = config;
     wr_mutex_lock(&gateway->lock);
     err = add_all(gateway);
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     if (err != WEIR_OK) {
         weir_gateway_destroy(gateway);
         return err;
@@ -210,7 +225,7 @@ weir_err weir_gateway_start(weir_gateway *gateway)
     }
     wr_mutex_lock(&gateway->lock);
     weir_err err = gateway->phase == WR_GATEWAY_CREATED ? start_all(gateway) : WEIR_ERR_STATE;
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }
 
@@ -225,7 +240,7 @@ weir_err weir_gateway_stop(weir_gateway *gateway)
         enter_phase(gateway, WR_GATEWAY_STOPPED);
         err = wr_gateway_stop_all(gateway);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }
 

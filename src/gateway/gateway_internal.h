@@ -38,6 +38,8 @@ struct weir_gateway {
                       only this one may read that */
 
     weir_gateway_options options;
+    char *problem;     /* why this change fails; NULL with `has_problem`: out of memory */
+    bool has_problem;  /* to be reported when the lock is given up */
     wr_config *config; /* of the file; NULL: none */
     wr_broker *broker;
     wr_loop *loop;           /* made for the first remote module */
@@ -56,10 +58,13 @@ struct weir_gateway {
     wr_removed removed;     /* listed */
 };
 
+/* Give up `lock`, and report the problem that there may be: a change ends at its first one. */
+void wr_gateway_unlock(weir_gateway *gateway);
+
 /* The rest is called under `lock`. */
 
-/* Say that something went wrong with a module: "FILE:LINE:COLUMN: modules[1]: module "name" WHAT:
- * why". */
+/* Something went wrong with a module, to be reported as "FILE:LINE:COLUMN: modules[1]: module
+ * "name" WHAT: why". */
 void wr_gateway_report_module(weir_gateway *gateway, const wr_module_config *config,
                               const char *what, const wr_error *error);
 

@@ -216,6 +216,12 @@ static weir_err stop_and_remove(weir_gateway *gateway, wr_instance *instance)
     return WEIR_OK;
 }
 
+/* What module.path is relative to; always the same. */
+static const char *folder_of(const weir_gateway *gateway)
+{
+    return gateway->config != NULL ? gateway->config->folder : ".";
+}
+
 static bool has_socket(const wr_instance *instance, const char *path)
 {
     const wr_outprocess_config *config = &instance->config->outprocess;
@@ -243,7 +249,6 @@ static weir_err check_socket(weir_gateway *gateway, const wr_module_config *conf
 /* Takes over the config. */
 static weir_err add_module(weir_gateway *gateway, wr_config *config)
 {
-    const char *folder = gateway->config != NULL ? gateway->config->folder : ".";
     const wr_module_config *module = &config->modules[0];
     wr_instance *instance;
     weir_err err = check_socket(gateway, module, module->outprocess.control_id);
@@ -251,7 +256,7 @@ static weir_err add_module(weir_gateway *gateway, wr_config *config)
         err = check_socket(gateway, module, module->outprocess.message_id);
     }
     if (err == WEIR_OK) {
-        err = wr_gateway_add_instance(gateway, module, folder, &instance);
+        err = wr_gateway_add_instance(gateway, module, folder_of(gateway), &instance);
     }
     if (err != WEIR_OK) {
         wr_config_destroy(config);
@@ -278,18 +283,20 @@ weir_err weir_gateway_add_module(weir_gateway *gateway, const char *json)
     if (gateway == NULL || json == NULL) {
         return WEIR_ERR_INVALID;
     }
-    wr_mutex_lock(&gateway->lock);
-    const char *folder = gateway->config != NULL ? gateway->config->folder : ".";
     wr_config *config = NULL;
-    weir_err err = check_phase(gateway);
-    if (err == WEIR_OK) {
-        err = wr_config_parse_module(json, folder, gateway->options.on_problem,
-                                     gateway->options.user, &config);
+    weir_err err = wr_config_parse_module(json, folder_of(gateway), gateway->options.on_problem,
+                                          gateway->options.user, &config);
+    if (err != WEIR_OK) {
+        return err;
     }
+    wr_mutex_lock(&gateway->lock);
+    err = check_phase(gateway);
     if (err == WEIR_OK) {
         err = add_module(gateway, config);
+    } else {
+        wr_config_destroy(config);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }
 
@@ -310,7 +317,7 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
     if (err == WEIR_OK) {
         err = remove_module(gateway, name);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }
 
@@ -350,7 +357,7 @@ weir_err weir_gateway_restart_module(weir_gateway *gateway, const char *name)
     if (err == WEIR_OK) {
         err = restart_module(gateway, name);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }
 
@@ -370,7 +377,7 @@ weir_err weir_gateway_add_link(weir_gateway *gateway, const char *json)
     if (err == WEIR_OK) {
         err = wr_gateway_add_link(gateway, &config->links[0]);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     wr_config_destroy(config);
     return err;
 }
@@ -397,6 +404,6 @@ weir_err weir_gateway_remove_link(weir_gateway *gateway, const char *source, con
     if (err == WEIR_OK) {
         err = remove_link(gateway, source, sink);
     }
-    wr_mutex_unlock(&gateway->lock);
+    wr_gateway_unlock(gateway);
     return err;
 }

@@ -141,6 +141,44 @@ static void socket_belongs_to_one_module(void **state)
     weir_gateway_destroy(gateway);
 }
 
+typedef struct helper {
+    weir_gateway *gateway;
+    int problems;
+} helper;
+
+/* A program that does without the module that is wrong. */
+static void add_another(void *user, const char *text)
+{
+    helper *self = user;
+    char name[16];
+    assert_string_not_equal(text, "");
+    (void)snprintf(name, sizeof(name), "other %d", ++self->problems);
+    assert_int_equal(add_native(self->gateway, name, SWALLOW, "null"), WEIR_OK);
+    assert_int_equal(add_link(self->gateway, "good", name), WEIR_OK);
+    assert_int_equal(weir_gateway_remove_module(self->gateway, name), WEIR_OK);
+}
+
+static void who_hears_of_a_problem_may_use_the_gateway(void **state)
+{
+    (void)state;
+    helper self = {NULL, 0};
+    weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
+    options.on_problem = add_another;
+    options.user = &self;
+    assert_int_equal(weir_gateway_create(&options, &self.gateway), WEIR_OK);
+    assert_int_equal(add_native(self.gateway, "good", SWALLOW, "null"), WEIR_OK);
+    assert_int_equal(weir_gateway_start(self.gateway), WEIR_OK);
+    assert_int_equal(weir_gateway_add_module(self.gateway, "{\"name\": 7}"), WEIR_ERR_CONFIG);
+    assert_int_equal(self.problems, 2); /* and no loader */
+    assert_int_equal(weir_gateway_add_link(self.gateway, "[]"), WEIR_ERR_CONFIG);
+    assert_int_equal(self.problems, 3);
+    assert_int_equal(add_native(self.gateway, "good", SWALLOW, "null"), WEIR_ERR_EXISTS);
+    assert_int_equal(add_native(self.gateway, "bad", FAILS, "\"create\""), WEIR_ERR_MODULE);
+    assert_int_equal(add_native(self.gateway, "bad", FAILS, "\"start\""), WEIR_ERR_MODULE);
+    assert_int_equal(self.problems, 6);
+    weir_gateway_destroy(self.gateway);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +187,7 @@ int main(void)
         TEST_IN_PLACE(missing_arguments_are_refused),
         TEST_IN_PLACE(whatever_create_returns_the_module_has_failed),
         TEST_IN_PLACE(socket_belongs_to_one_module),
+        TEST_IN_PLACE(who_hears_of_a_problem_may_use_the_gateway),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
