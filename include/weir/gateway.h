@@ -103,7 +103,8 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_remove_module(weir_gateway *gatew
 /**
  * Start the process of a launched module again, whatever it is at: one that runs is ended first, in
  * order; one that has failed gets its restarts back. Returns at once; messages that it has not
- * acknowledged go to the new process. `name` NULL: every launched module that is failed or ended.
+ * acknowledged go to the new process. `name` NULL: every launched module that has no process and is
+ * not about to get one: it has failed or ended, and may have been served by hand since.
  * Errors: NOT_FOUND, UNSUPPORTED (this gateway does not launch it), STATE (stopped, or failed to
  * start).
  */

@@ -321,13 +321,12 @@ weir_err weir_gateway_remove_module(weir_gateway *gateway, const char *name)
     return err;
 }
 
-static void restart_failed(weir_gateway *gateway)
+static void revive_all(weir_gateway *gateway)
 {
     for (size_t i = 0; i < gateway->count; i++) {
         wr_proxy *proxy = gateway->instances[i]->proxy;
-        wr_proxy_state state = proxy == NULL ? WR_PROXY_WAITING : wr_proxy_get_state(proxy);
-        if (state == WR_PROXY_FAILED || state == WR_PROXY_ENDED) {
-            (void)wr_proxy_restart(proxy); /* false: somebody else's process */
+        if (proxy != NULL) {
+            (void)wr_proxy_revive(proxy); /* false: somebody else's process */
         }
     }
 }
@@ -336,7 +335,7 @@ static void restart_failed(weir_gateway *gateway)
 static weir_err restart_module(weir_gateway *gateway, const char *name)
 {
     if (name == NULL) {
-        restart_failed(gateway);
+        revive_all(gateway);
         return WEIR_OK;
     }
     const wr_instance *instance = wr_gateway_find(gateway, name);

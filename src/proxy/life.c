@@ -262,7 +262,9 @@ void wr_proxy_on_restart_task(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, restart_task);
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    if (state == WR_PROXY_STOPPING || state == WR_PROXY_STOPPED) {
+    bool replace = atomic_exchange(&proxy->replace, false);
+    bool cared_for = proxy->supervisor != NULL || state == WR_PROXY_BACKING_OFF;
+    if (state == WR_PROXY_STOPPING || state == WR_PROXY_STOPPED || (cared_for && !replace)) {
         return;
     }
     if (proxy->supervisor == NULL && proxy->control != NULL) {
@@ -280,11 +282,17 @@ void wr_proxy_on_restart_task(wr_task *task)
     }
 }
 
-bool wr_proxy_restart(wr_proxy *proxy)
+bool wr_proxy_revive(wr_proxy *proxy)
 {
     if (proxy->options.launch == NULL) {
         return false;
     }
     wr_loop_post(proxy->loop, &proxy->restart_task);
     return true;
+}
+
+bool wr_proxy_restart(wr_proxy *proxy)
+{
+    atomic_store(&proxy->replace, true);
+    return wr_proxy_revive(proxy);
 }

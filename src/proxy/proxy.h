@@ -56,6 +56,8 @@ void wr_proxy_join(wr_proxy *proxy);
 /* Start a launched process again, whatever it is at: one that runs is ended first, and one that has
  * failed gets its restarts back. False: this gateway does not launch it. Any thread. */
 bool wr_proxy_restart(wr_proxy *proxy);
+/* The same, but only if it has no process and is not about to get one. */
+bool wr_proxy_revive(wr_proxy *proxy);
 
 /* Any thread. */
 wr_proxy_state wr_proxy_get_state(const wr_proxy *proxy);

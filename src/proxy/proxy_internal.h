@@ -82,6 +82,7 @@ struct wr_proxy {
     _Atomic uint64_t acknowledged; /* by the remote module; the window learns of it later */
     _Atomic uint64_t sent;         /* as the window's, or a moment older */
     _Atomic uint64_t flushed_ns;   /* when something was last written */
+    atomic_bool replace;           /* restart_task: end the process that there may be */
     atomic_bool memory_waits;      /* there was none: the node is paused until the alarm rings */
     /* The window is full, and somebody waits for an acknowledgement. Whoever sets it looks at
      * `acknowledged` after that, and the loop at this after it changed that. */

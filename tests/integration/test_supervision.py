@@ -146,6 +146,34 @@ class Supervision(harness.WeirTest):
         gateway.wait_for("restarts 7, hangs 0")
         gateway.stop()
 
+    def test_hangup_starts_what_has_failed_and_was_served_by_hand(self):
+        gateway = self.failed_in_folder()
+        os.mkdir(self.path("folder"))
+        by_hand = self.start_remote(control_id="folder/control")
+        gateway.wait_for("[late] attached the remote module")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("[late] is not restarted: a process that this gateway did not start")
+        by_hand.press_enter()
+        by_hand.expect_exit()
+        gateway.wait_for("said goodbye")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("[late] is restarted by order")
+        gateway.wait_for("is not started again", 2)
+        gateway.stop()
+
+    def test_hangup_leaves_what_runs_or_is_about_to(self):
+        path = self.write_script("child", "#!/bin/sh\nexit 7\n")
+        waits = {**launched("waits", path), "restart": {"backoff.ms": [3600000, 3600000]}}
+        ended = {**launched("ended", path), "restart": {"policy": "never"}}
+        gateway = self.start_gateway([native("runs", "pass", isolation="process"), waits, ended])
+        gateway.wait_for("[runs] attached the remote module")
+        gateway.wait_for("[waits] process")
+        gateway.wait_for("[ended] process")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("[ended] is restarted by order")  # the last of the three
+        self.assertEqual(gateway.err().count("is restarted"), 1)
+        gateway.stop()
+
     def test_policy_never_leaves_it_ended(self):
         gateway = self.failing("#!/bin/sh\nexit 7\n", policy="never")
         gateway.wait_for('is not started again (its restart policy is "never")')
