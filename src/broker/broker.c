@@ -375,7 +375,7 @@ void wr_broker_each_link(wr_broker *broker, void (*visit)(void *user, const wr_l
 weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count, size_t *waves)
 {
     wr_mutex_lock(&broker->lock);
-    weir_err err = wr_order_nodes(broker->links, broker->count, nodes, count, waves);
+    weir_err err = wr_order_nodes(nodes, count, waves);
     wr_mutex_unlock(&broker->lock);
     return err;
 }

@@ -45,9 +45,9 @@ void wr_broker_remove(wr_broker *broker, wr_node *node);
 /* All nodes are closed: drop and count what publishers put after their sinks had closed. */
 void wr_broker_purge(wr_broker *broker);
 
-/* The nodes in the order in which to stop them: sources before what they feed; of a cycle, the
- * first one first. `nodes` is reordered; nodes of the same wave, whose number is in `waves`, do not
- * feed each other. Errors: MEMORY (the order is left as it is). */
+/* The nodes in the order in which to stop them: sources before what they feed (order.h). `nodes` is
+ * reordered; nodes of the same wave, whose number is in `waves`, do not feed each other. Errors:
+ * MEMORY (the order is left as it is). */
 WEIR_MUST_CHECK weir_err wr_broker_order(wr_broker *broker, wr_node **nodes, size_t count,
                                          size_t *waves);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tests of the broker: links come and go, draining, closing, and the order of stopping.
+ * Tests of the broker: links come and go, draining, closing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -457,98 +457,6 @@ static void removed_node_is_freed_with_the_last_reference(void **state)
     test_net_finish(net);
 }
 
-/* ---- stopping order ---- */
-
-/* Order the nodes as listed in `given`, a string of digits, and compare with `wanted`, likewise
- * with a space between two waves. */
-static void check_order(test_net *net, const char *given, const char *wanted)
-{
-    wr_node *nodes[TEST_NODES_MAX];
-    size_t waves[TEST_NODES_MAX];
-    size_t count = strlen(given);
-    size_t wave = 0;
-    for (size_t i = 0; i < count; i++) {
-        nodes[i] = net->nodes[given[i] - '0'];
-    }
-    assert_int_equal(wr_broker_order(net->broker, nodes, count, waves), WEIR_OK);
-    for (size_t i = 0; i < count; i++, wanted++) {
-        if (wanted[0] == ' ') {
-            wave++;
-            wanted++;
-        }
-        assert_ptr_equal(nodes[i], net->nodes[wanted[0] - '0']);
-        assert_int_equal(waves[i], wave);
-    }
-    assert_string_equal(wanted, "");
-}
-
-static void link_pairs(test_net *net, const char *pairs)
-{
-    for (; pairs[0] != '\0'; pairs += pairs[2] == ' ' ? 3 : 2) {
-        assert_int_equal(link_default(net, (size_t)(pairs[0] - '0'), (size_t)(pairs[1] - '0')),
-                         WEIR_OK);
-    }
-}
-
-static void nodes_without_links_stop_side_by_side_in_their_given_order(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 3);
-    check_order(net, "201", "201");
-    check_order(net, "", "");
-    test_net_finish(net);
-}
-
-static void sources_stop_before_what_they_feed(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 5);
-    link_pairs(net, "43 32 21 10 42");
-    check_order(net, "01234", "4 3 2 1 0");
-    check_order(net, "43210", "4 3 2 1 0");
-    test_net_finish(net);
-}
-
-static void both_arms_of_a_diamond_stop_side_by_side_before_its_end(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 4);
-    link_pairs(net, "31 32 10 20");
-    check_order(net, "0123", "3 12 0");
-    test_net_finish(net);
-}
-
-static void cycle_stops_at_its_first_node(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 3);
-    link_pairs(net, "01 12 20");
-    check_order(net, "012", "0 1 2");
-    check_order(net, "201", "2 0 1");
-    test_net_finish(net);
-}
-
-static void what_a_cycle_feeds_stops_after_the_cycle(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 6);
-    link_pairs(net, "12 21 20 54 43 34 41 55");
-    /* 5 feeds itself and the cycle 3-4, which feeds the cycle 1-2, which feeds 0. */
-    check_order(net, "012345", "5 3 4 1 2 0");
-    test_net_finish(net);
-}
-
-static void links_to_nodes_that_are_not_listed_do_not_count(void **state)
-{
-    (void)state;
-    test_net *net = test_net_begin(1, 5);
-    link_pairs(net, "43 32 21 10");
-    check_order(net, "01234", "4 3 2 1 0");
-    check_order(net, "13", "13"); /* the others still know a place from before */
-    check_order(net, "012", "2 1 0");
-    test_net_finish(net);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,12 +481,6 @@ int main(void)
         cmocka_unit_test(nothing_stays_in_the_mailbox_of_a_node_closed_under_load),
         cmocka_unit_test(closing_keeps_links_and_removing_takes_them),
         cmocka_unit_test(removed_node_is_freed_with_the_last_reference),
-        cmocka_unit_test(nodes_without_links_stop_side_by_side_in_their_given_order),
-        cmocka_unit_test(sources_stop_before_what_they_feed),
-        cmocka_unit_test(both_arms_of_a_diamond_stop_side_by_side_before_its_end),
-        cmocka_unit_test(cycle_stops_at_its_first_node),
-        cmocka_unit_test(what_a_cycle_feeds_stops_after_the_cycle),
-        cmocka_unit_test(links_to_nodes_that_are_not_listed_do_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,11 +9,12 @@
 
 /*
  * Reorder `nodes` in waves: the first are those that nobody feeds, each next one those that only
- * earlier waves feed; of a cycle that nothing else feeds, the first node is a wave by itself.
- * Within a wave, as given. `waves`: the number of each one's wave, from 0 on. Links from and to
- * other nodes do not count. Under the broker's lock. Errors: MEMORY (the order is left as it is).
+ * earlier waves feed. A cycle is cut where it is entered, by a link from a node that is not of it;
+ * one that nothing else feeds, at its first node: links of the cycle to that one do not count. Nor
+ * do links from and to other nodes. Within a wave, as given; no two nodes of a wave feed each
+ * other. `waves`: the number of each one's wave, from 0 on. Under the broker's lock.
+ * Errors: MEMORY (the order is left as it is).
  */
-WEIR_MUST_CHECK weir_err wr_order_nodes(wr_link *const *links, size_t link_count, wr_node **nodes,
-                                        size_t count, size_t *waves);
+WEIR_MUST_CHECK weir_err wr_order_nodes(wr_node **nodes, size_t count, size_t *waves);
 
 #endif

@@ -139,11 +139,12 @@ static void set_order(stopping *stop)
 
 weir_err wr_gateway_stop_all(weir_gateway *gateway)
 {
-    stopping stop = {.gateway = gateway, .deadline_ns = wr_gateway_stop_deadline(gateway)};
+    stopping stop = {.gateway = gateway};
     weir_err result = WEIR_OK;
     wave w = {.end = 0};
     set_order(&stop);
     stop.parts = count_parts(&stop);
+    stop.deadline_ns = wr_gateway_stop_deadline(gateway); /* the modules have all of it */
     while (next_wave(&stop, &w)) {
         if (stop_wave(&stop, &w) != WEIR_OK) {
             gateway->stuck = true;
