@@ -47,7 +47,7 @@ typedef struct wr_node wr_node;
 typedef struct wr_consumer {
     /* Take the first of `count` messages, borrowed (but see `takes`), in order; returns how many. A
      * consumer that takes fewer has called wr_node_pause before, and calls wr_node_ready when it
-     * can go on. */
+     * can go on; or it has seen that the node is closing, and what it leaves is dropped. */
     size_t (*consume)(void *self, weir_message **msgs, size_t count);
     /* At the end of a run in which `count` messages were consumed, at least one. NULL allowed. */
     void (*drained)(void *self, size_t count);
@@ -55,7 +55,7 @@ typedef struct wr_consumer {
     void (*uncongested)(void *self);
     /* The node is freed: nothing calls the consumer any more. Any thread. NULL allowed. */
     void (*release)(void *self);
-    bool may_pause; /* consume may take fewer than offered */
+    bool may_pause; /* consume may take fewer than offered, even when the node is not closing */
     bool takes;     /* consume takes over the references to the messages that it takes */
     /* Not NULL: consume and drained are quick and do not publish, and publishers run an idle node
      * on their own threads. Says whether the messages that have begun to come may wait until they
@@ -89,6 +89,10 @@ typedef struct wr_fanout {
 struct wr_node {
     weir_host host; /* first: the module's weir_host is its node */
 
+    /* Here, as it is looked at for each message: what others write all the time is a cache line
+     * away. True from start to close. */
+    atomic_bool started;
+
     /* Set once, before the node is started. */
     char *name;
     const wr_consumer *consumer;
@@ -109,7 +113,6 @@ struct wr_node {
     /* Schedule: any thread, by the transitions above. */
     _Atomic int state;
     wr_node *next_queued; /* in the executor's queue: under its lock */
-    atomic_bool started;
     atomic_bool ready;
     atomic_bool closing;      /* publishers wait no longer */
     atomic_bool absent;       /* the consumer cannot make progress: do not wait for it to drain */
@@ -127,6 +130,7 @@ struct wr_node {
     weir_message **rest; /* WR_NODE_BATCH places; NULL: this consumer always takes all */
     size_t rest_first;
     size_t rest_count;
+    size_t left;       /* and dropped, as the node is closing; likewise */
     size_t refused;    /* by wr_node_refuse in this consume; the running thread */
     uint64_t from;     /* the number of the link that this consume's messages are from; likewise */
     atomic_bool sweep; /* a link in was closed: drop what it holds, even when not allowed to run */
@@ -171,6 +175,12 @@ void wr_node_set_absent(wr_node *node, bool absent);
 /* Inside consume: `count` of the messages that it takes could never be delivered; they are counted
  * as dropped. */
 void wr_node_refuse(wr_node *node, size_t count);
+
+/* Inside consume: this is its last run, and is to end soon. */
+static inline bool wr_node_is_closing(const wr_node *node)
+{
+    return !atomic_load_explicit(&node->started, memory_order_relaxed);
+}
 
 /* Inside consume: the number of the link that its messages are from, for wr_broker_count_late. */
 uint64_t wr_node_consuming(const wr_node *node);

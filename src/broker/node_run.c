@@ -131,8 +131,22 @@ static size_t deliver(wr_node *node, wr_link *link, weir_message **msgs, size_t 
     return taken;
 }
 
+static void drop(wr_link *link, weir_message **msgs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        weir_message_unref(msgs[i]);
+    }
+    wr_mailbox_count_closed(&link->box, count);
+}
+
+/* What the consumer did not take: for the next run, if there will be one. */
 static void keep_rest(wr_node *node, wr_link *link, weir_message **msgs, size_t count)
 {
+    if (wr_node_is_closing(node)) {
+        drop(link, msgs, count);
+        node->left += count;
+        return;
+    }
     assert(node->rest != NULL && count <= WR_NODE_BATCH);
     for (size_t i = 0; i < count; i++) {
         node->rest[i] = msgs[i];
@@ -444,10 +458,7 @@ static size_t drop_rest(wr_node *node)
     if (count == 0) {
         return 0;
     }
-    for (size_t i = 0; i < count; i++) {
-        weir_message_unref(node->rest[node->rest_first + i]);
-    }
-    wr_mailbox_count_closed(&node->rest_link->box, count);
+    drop(node->rest_link, node->rest + node->rest_first, count);
     wr_link_unref(node->rest_link);
     node->rest_link = NULL;
     node->rest_count = 0;
@@ -456,7 +467,7 @@ static size_t drop_rest(wr_node *node)
 
 size_t wr_node_give_up(wr_node *node)
 {
-    size_t dropped = drop_rest(node);
+    size_t dropped = drop_rest(node) + node->left;
     collect_pending(node);
     wr_link *link;
     while ((link = take_active(node)) != NULL) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Instances: native modules, and the common life of all (contract in instance.h; what is special to
- * remote ones is in instance_remote.c).
+ * Instances: native modules, and the common life of all (contract in instance.h; how native ones
+ * are given their messages is in instance_receive.c, what is special to remote ones in
+ * instance_remote.c).
  */
 #include "gateway/instance.h"
 
@@ -9,50 +10,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "gateway/instance_receive.h"
 #include "gateway/instance_remote.h"
 #include "platform/clock.h"
 
 #define RETURN_MIN_MS 1000u
-
-static bool can_receive(const weir_module_api *api)
-{
-    return api->receive != NULL || api->receive_many != NULL;
-}
-
-/* As wr_module_receive, and the watchdog can see each call begin and end. */
-static void receive_watched(wr_instance *instance, weir_message **msgs, size_t count)
-{
-    const weir_module_api *api = instance->native.api;
-    wr_watched *watched = &instance->watched;
-    wr_watched_begin(watched);
-    if (api->receive_many != NULL) {
-        api->receive_many(instance->self, msgs, count);
-    } else {
-        api->receive(instance->self, msgs[0]);
-        for (size_t i = 1; i < count; i++) {
-            wr_watched_leave(watched);
-            wr_watched_enter(watched);
-            api->receive(instance->self, msgs[i]);
-        }
-    }
-    wr_watched_leave(watched);
-}
-
-static size_t native_consume(void *self, weir_message **msgs, size_t count)
-{
-    wr_instance *instance = self;
-    const weir_module_api *api = instance->native.api;
-    if (!can_receive(api)) {
-        wr_node_refuse(instance->node, count); /* a pure source: nobody takes it */
-    } else if (instance->watched.dog != NULL) {
-        receive_watched(instance, msgs, count);
-    } else {
-        wr_module_receive(api, instance->self, msgs, count);
-    }
-    return count;
-}
-
-static const wr_consumer native_consumer = {.consume = native_consume};
 
 bool wr_instance_is_remote(const wr_module_config *config)
 {
@@ -74,7 +36,8 @@ static weir_err load(wr_instance *instance, const wr_instance_host *host, wr_err
 static weir_err set_watch(wr_instance *instance, const wr_instance_host *host)
 {
     const weir_module_api *api = instance->native.api;
-    if (host->watchdog == NULL || !can_receive(api) || (api->flags & WEIR_MODULE_BLOCKING) != 0) {
+    if (host->watchdog == NULL || !wr_instance_can_receive(api) ||
+        (api->flags & WEIR_MODULE_BLOCKING) != 0) {
         return WEIR_OK;
     }
     return wr_watchdog_add(host->watchdog, &instance->watched, instance->config->name);
@@ -91,7 +54,7 @@ static weir_err create_native(wr_instance *instance, const wr_instance_host *hos
     err = wr_node_create(instance->config->name, wr_broker_pool(host->broker), blocking,
                          &instance->node);
     if (err == WEIR_OK) {
-        err = wr_node_set_consumer(instance->node, &native_consumer, instance);
+        err = wr_node_set_consumer(instance->node, &wr_native_consumer, instance);
     }
     if (err == WEIR_OK) {
         err = set_watch(instance, host);
