@@ -24,7 +24,9 @@ typedef struct stopping {
 typedef struct wave {
     size_t begin;
     size_t end;
-    bool remote; /* one of them is */
+    bool remote;        /* one of them is */
+    uint64_t return_ns; /* until then they return from receive */
+    uint64_t let_go_ns; /* and remote ones let go */
 } wave;
 
 static wr_instance *instance_at(const stopping *stop, size_t place)
@@ -73,35 +75,38 @@ static uint64_t take_part(stopping *stop)
     return now + left / stop->parts--;
 }
 
-static weir_err end_kind(const stopping *stop, const wave *w, bool remote, uint64_t deadline_ns)
+static weir_err end_kind(const stopping *stop, const wave *w, bool remote)
 {
     weir_err result = WEIR_OK;
     for (size_t i = w->begin; i < w->end; i++) {
         if (is_remote(stop, i) == remote &&
-            wr_instance_end(instance_at(stop, i), stop->gateway->broker, deadline_ns) != WEIR_OK) {
+            wr_instance_end(instance_at(stop, i), stop->gateway->broker, w->return_ns,
+                            w->let_go_ns) != WEIR_OK) {
             result = WEIR_ERR_TIMEOUT;
         }
     }
     return result;
 }
 
-static weir_err end_native(stopping *stop, const wave *w, uint64_t deadline_ns)
+static weir_err end_native(stopping *stop, const wave *w)
 {
     uint64_t before = wr_clock_ns();
-    weir_err err = end_kind(stop, w, false, wr_instance_return_deadline(deadline_ns));
+    weir_err err = end_kind(stop, w, false);
     stop->deadline_ns += wr_clock_ns() - before;
     return err;
 }
 
 /* Remote ones first: they let go while the native ones are destroyed. */
-static weir_err stop_wave(stopping *stop, const wave *w)
+static weir_err stop_wave(stopping *stop, wave *w)
 {
-    uint64_t deadline_ns = take_part(stop);
+    uint64_t drained_ns = take_part(stop);
     for (size_t i = w->begin; i < w->end; i++) {
-        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, deadline_ns);
+        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, drained_ns);
     }
-    weir_err ended = w->remote ? end_kind(stop, w, true, take_part(stop)) : WEIR_OK;
-    weir_err destroyed = end_native(stop, w, deadline_ns);
+    w->return_ns = wr_instance_return_deadline(drained_ns);
+    w->let_go_ns = w->remote ? take_part(stop) : drained_ns;
+    weir_err ended = end_kind(stop, w, true);
+    weir_err destroyed = end_native(stop, w);
     for (size_t i = w->begin; i < w->end; i++) {
         wr_instance_wait_let_go(instance_at(stop, i));
     }
