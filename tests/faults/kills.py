@@ -156,11 +156,13 @@ class Kills(stand.Stand):
         self.gateway.stop()
 
     def check_flat(self, warm_kb):
-        now_kb = stand.anonymous_kb(self.gateway.pid)
+        """When the last crash report is written, too, whose thread takes its time on a busy machine."""
+        allowed_kb = warm_kb * GROWTH_FACTOR + GROWTH_SLACK_KB
+        wait_until(lambda: stand.SANITIZED or stand.anonymous_kb(self.gateway.pid) <= allowed_kb,
+                   lambda: f"the gateway has no more than {allowed_kb:.0f} kB, and has "
+                           f"{stand.anonymous_kb(self.gateway.pid)} kB")
         print(f"    memory of the gateway: {warm_kb} kB at the most in the first {WARM_KILLS} "
-              f"kills, {now_kb} kB at the end", flush=True)
-        if not stand.SANITIZED:
-            self.assertLessEqual(now_kb, warm_kb * GROWTH_FACTOR + GROWTH_SLACK_KB)
+              f"kills, {stand.anonymous_kb(self.gateway.pid)} kB at the end", flush=True)
 
     def test_restarted_soon(self):
         self.run_kills(RESTARTS["soon"], compare=True)
