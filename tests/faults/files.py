@@ -38,8 +38,7 @@ class Files(stand.Stand):
 
     def finish(self):
         """All that was published has arrived."""
-        self.tallies["source"].limit = 0
-        self.wait_for_arrival("source", "sink")
+        self.end_sources([("source", "sink")])
         self.check_counts("middle")
         self.check_counts("sink")
         self.check_all_links(self.gateway, len(self.links), [("source", "middle", "sink")])

@@ -50,8 +50,7 @@ class Hangs(stand.Stand):
         print(f"    {kind}: found after {took.total_seconds():.2f} s (timeout {TIMEOUT_S} s); "
               f"another module has {disturbed:.0f} messages/s meanwhile, {undisturbed:.0f} after",
               flush=True)
-        self.tallies["calm"].limit = 0
-        self.wait_for_arrival("calm", "calm_sink")
+        self.end_sources([("calm", "calm_sink")])
         self.check_counts("calm_sink")
         gateway.stop()
 

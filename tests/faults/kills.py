@@ -149,20 +149,20 @@ class Kills(stand.Stand):
         self.finish(warm_kb, descriptors)
 
     def finish(self, warm_kb, descriptors):
-        for name in ("source", "calm"):
-            self.tallies[name].limit = 0
+        self.end_sources([("source", "sink"), ("calm", "calm_sink")])
         self.settle()
-        self.assertEqual(self.tallies["sink"].next, self.tallies["source"].published)
         self.check_descriptors(self.gateway, descriptors, 2)
         self.check_flat(warm_kb)
         self.gateway.stop()
 
     def check_flat(self, warm_kb):
-        now_kb = stand.anonymous_kb(self.gateway.pid)
+        """When the last crash report is written, too, whose thread takes its time on a busy machine."""
+        allowed_kb = warm_kb * GROWTH_FACTOR + GROWTH_SLACK_KB
+        wait_until(lambda: stand.SANITIZED or stand.anonymous_kb(self.gateway.pid) <= allowed_kb,
+                   lambda: f"the gateway has no more than {allowed_kb:.0f} kB, and has "
+                           f"{stand.anonymous_kb(self.gateway.pid)} kB")
         print(f"    memory of the gateway: {warm_kb} kB at the most in the first {WARM_KILLS} "
-              f"kills, {now_kb} kB at the end", flush=True)
-        if not stand.SANITIZED:
-            self.assertLessEqual(now_kb, warm_kb * GROWTH_FACTOR + GROWTH_SLACK_KB)
+              f"kills, {stand.anonymous_kb(self.gateway.pid)} kB at the end", flush=True)
 
     def test_restarted_soon(self):
         self.run_kills(RESTARTS["soon"], compare=True)

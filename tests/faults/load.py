@@ -221,11 +221,8 @@ class Load(stand.Stand):
 
     def end_of_load(self):
         """The sources stop; what was accepted is what was published, to the message."""
-        for source, *_ in (*CHAINS, *PAIRS):
-            self.tallies[source].limit = 0
+        self.end_sources([(source, sink) for source, _, sink in CHAINS] + list(PAIRS))
         self.settle()
-        for source, remote, sink in CHAINS:
-            self.assertEqual(self.tallies[sink].next, self.tallies[source].published)
 
         def is_exact():
             links, _ = self.check_links(self.gateway, len(LINKS))

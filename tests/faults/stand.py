@@ -175,6 +175,16 @@ class Stand(harness.WeirTest):
         harness.wait_until(lambda: counts.next >= goal,
                            lambda: f"{sink} sees message {goal - 1}: {counts}")
 
+    def end_sources(self, pairs):
+        """The sources stop, and all that they published arrives, to the message. One that is told to
+        stop may be at a message, which arrives, too."""
+        for source, _ in pairs:
+            self.tallies[source].limit = 0
+        for source, sink in pairs:
+            harness.wait_until(lambda: self.tallies[sink].next == self.tallies[source].published,
+                               lambda: f"{sink} has all of {source}: {self.tallies[sink]}, "
+                                       f"{self.tallies[source]}")
+
     # what must be so
 
     def check_counts(self, name):
