@@ -179,7 +179,7 @@ static void deliver(weir_remote *remote)
         give_way(remote);
     }
     wr_transmit_leave(&remote->transmit);
-    wr_session_processed(remote, count, release(intake, count));
+    wr_session_processed(remote, count, release(intake, count), begun_ns);
 }
 
 /* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */

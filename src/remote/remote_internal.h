@@ -84,7 +84,7 @@ typedef struct wr_session {
     wr_id instance;      /* ours, from attach to detach */
     wr_progress processed; /* messages of this session that receive has returned from */
     wr_progress told;      /* how many of them the gateway knows of */
-    uint64_t untold_ns;    /* since when there are such that it does not know of */
+    uint64_t untold_ns;    /* when it was told last, or the module got the first since */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
     bool ending; /* the module is destroyed, and the last that it published is being written */
     uint64_t ending_until_ns;
@@ -160,8 +160,9 @@ void wr_session_write(weir_remote *remote);
 void wr_session_leave(weir_remote *remote);
 /* The module is gone: neither its create nor its args are of use any more. */
 void wr_session_forget(weir_remote *remote);
-/* The module has processed `count` more messages of `bytes` in total. */
-void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
+/* The module has processed `count` more messages of `bytes` in total, which it got at `begun_ns`.
+ */
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes, uint64_t begun_ns);
 /* Tell the gateway what it does not know yet, as far as what the module published is on its way. */
 void wr_session_tell(weir_remote *remote);
 /* The same, if it is much, or time to: a few are told together. */

@@ -383,7 +383,7 @@ void wr_session_tell(weir_remote *remote)
 /* A program with a loop of its own may not come back soon, and has no time for us to wait. */
 static bool is_late(const weir_remote *remote)
 {
-    return remote->polled ||
+    return (remote->polled && !remote->intake.pending) ||
            wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
@@ -402,17 +402,16 @@ static bool is_waited_for(const weir_remote *remote, wr_progress more)
 void wr_session_tell_in_time(weir_remote *remote)
 {
     wr_progress more = untold(remote);
-    if (is_waited_for(remote, more) ||
-        (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+    if (is_waited_for(remote, more) || (more.count > 0 && is_late(remote))) {
         tell(remote, more);
     }
 }
 
-void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes, uint64_t begun_ns)
 {
     wr_session *session = &remote->session;
     if (session->told.count == session->processed.count) {
-        session->untold_ns = wr_clock_ns();
+        session->untold_ns = begun_ns;
     }
     session->processed.count += count;
     session->processed.bytes += bytes;

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of acknowledging, and of going on with a gateway that was cut off, or with the next one.
+ */
+#include "remote/remote_internal.h"
+
+#include "remote/remote_test.h"
+
+#define MORE_THAN_A_SOCKET_HOLDS (4u * 1024u * 1024u)
+
+static void publish_large(weir_host *host, weir_message *msg)
+{
+    (void)msg;
+    weir_message *large = message_of_size(MORE_THAN_A_SOCKET_HOLDS);
+    ASSERT_OK(weir_publish(host, large));
+    weir_message_unref(large);
+}
+
+static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, uint64_t sent)
+{
+    wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = at->uri, .args = "null"};
+    create.extension.present = true;
+    create.extension.message_limit = WR_MESSAGE_LIMIT_DEFAULT;
+    create.extension.features = WR_FEATURE_ACKNOWLEDGE;
+    create.extension.session.bytes[0] = 1;
+    create.extension.instance = *instance;
+    create.extension.position.sent = sent;
+    gateway_connect(peer, at);
+    gateway_say(peer, &create);
+    wr_control_message reply = gateway_expect_reply(peer, WR_REPLY_CREATED);
+    gateway_open_messages(peer, at);
+    gateway_say_type(peer, WR_CONTROL_START);
+    *instance = reply.extension.instance;
+    return reply.extension.position;
+}
+
+static void expect_large(gateway *peer)
+{
+    size_t size = 0;
+    weir_message *msg = NULL;
+    ASSERT_OK(channel_receive(peer->channel, &msg));
+    (void)weir_message_content(msg, &size);
+    assert_int_equal(size, MORE_THAN_A_SOCKET_HOLDS);
+    weir_message_unref(msg);
+}
+
+static uint64_t next_acknowledged(gateway *peer)
+{
+    wr_sp_frame frame = {0};
+    wr_control_message message;
+    ASSERT_OK(control_receive(peer->control, &frame));
+    ASSERT_OK(wr_control_decode(frame.data, frame.size, &message, NULL));
+    assert_int_equal(message.type, WR_CONTROL_ACKNOWLEDGE);
+    return message.count;
+}
+
+/* If it died now, the gateway would need them again. */
+static void message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection(
+    void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    place_open_running(&at);
+    module.on_receive = publish_large;
+    (void)go_on_with(&peer, &at, &instance, 0);
+    gateway_send(&peer, "first");
+    gateway_flush(&peer);
+    probe_wait_received(1);
+    gateway_vanish(&peer);
+    assert_int_equal(go_on_with(&peer, &at, &instance, 1).received, 0);
+    expect_large(&peer);
+    gateway_say(&peer, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = 1});
+    gateway_send(&peer, "first");
+    gateway_send(&peer, "second");
+    gateway_flush(&peer);
+    expect_large(&peer);
+    uint64_t acknowledged = 0;
+    while (acknowledged < 2) {
+        acknowledged = next_acknowledged(&peer);
+    }
+    assert_int_equal(acknowledged, 2);
+    assert_int_equal(module.received, 2); /* the first one only once */
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+/* Messages that wait until the remote, whose thread has been stopped, runs again. */
+static void send_while_stopped(gateway *peer, const place *at, unsigned count)
+{
+    wait_greeting(peer->channel);
+    probe_wait(&module.started, 1);
+    weir_remote_stop(at->remote);
+    for (unsigned i = 0; i < count; i++) {
+        gateway_send(peer, "one of many");
+    }
+    gateway_flush(peer);
+}
+
+static void compute(uint64_t ns)
+{
+    uint64_t end_ns = wr_clock_ns() + ns;
+    while (wr_clock_ns() < end_ns) {
+    }
+}
+
+static void compute_a_little(weir_host *host, weir_message *msg)
+{
+    (void)host;
+    (void)msg;
+    compute(WR_NS_PER_MS);
+}
+
+/* More than one batch, which takes longer than WR_TELL_DELAY_MS. */
+static void backlog_is_acknowledged_while_it_is_worked_on(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    place_open_running(&at);
+    module.on_receive = compute_a_little;
+    (void)go_on_with(&peer, &at, &instance, 0);
+    send_while_stopped(&peer, &at, 3 * WR_INTAKE_BATCH_MAX);
+    ASSERT_OK(weir_remote_start(at.remote));
+    assert_in_range(next_acknowledged(&peer), 1, 2 * WR_INTAKE_BATCH_MAX - 1);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+static unsigned acknowledged_first; /* under module.mutex */
+
+static void wait_for_acknowledgement_of_the_first(weir_host *host, weir_message *msg)
+{
+    (void)host;
+    (void)msg;
+    if (module.received == 0) {
+        compute(WR_TELL_DELAY_MS * WR_NS_PER_MS);
+    } else {
+        probe_wait(&acknowledged_first, 1);
+    }
+}
+
+static void slow_message_is_acknowledged_before_the_next_is_done(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    acknowledged_first = 0;
+    place_open_running(&at);
+    module.on_receive = wait_for_acknowledgement_of_the_first;
+    (void)go_on_with(&peer, &at, &instance, 0);
+    send_while_stopped(&peer, &at, 2);
+    ASSERT_OK(weir_remote_start(at.remote));
+    assert_int_equal(next_acknowledged(&peer), 1);
+    probe_count(&acknowledged_first);
+    assert_int_equal(next_acknowledged(&peer), 2);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
+        cmocka_unit_test(backlog_is_acknowledged_while_it_is_worked_on),
+        cmocka_unit_test(slow_message_is_acknowledged_before_the_next_is_done),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
