@@ -39,10 +39,12 @@
  * twice as many each time that it does not: between two calls heartbeats are answered. */
 #define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
-/* When the gateway ends the module, or somebody else wants to connect, what was sent before is
- * delivered first: this many batches, so that a peer which never stops sending cannot put that off.
- */
-#define WR_INTAKE_DRAIN_BATCHES 1024u
+/* When somebody else wants to connect, what was sent before is delivered first, for so many steps:
+ * so a peer which never stops sending cannot put that off. */
+#define WR_INTAKE_KNOCKS_MAX 1024u
+/* So it is when the gateway ends the module, or another one takes it over, for so many messages:
+ * more than may be unacknowledged, and more of the smallest than the socket and our buffer hold. */
+#define WR_INTAKE_DRAIN_MESSAGES (2u * WR_WINDOW_MESSAGES)
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
  * part of a window, so that the gateway never waits for it. */
@@ -193,7 +195,7 @@ void wr_intake_close(weir_remote *remote);
 void wr_intake_accept(weir_remote *remote);
 /* Receive a batch, if there is something, and hand it to a started module. */
 void wr_intake_work(weir_remote *remote);
-/* Deliver what the peer sent until now. */
+/* Deliver what the peer sent until now, to a started module. */
 void wr_intake_drain(weir_remote *remote);
 /* Is there something to do now, whatever the sockets say? */
 bool wr_intake_has_work(weir_remote *remote);

@@ -161,6 +161,70 @@ static void slow_message_is_acknowledged_before_the_next_is_done(void **state)
     place_close(&at);
 }
 
+/* Draining: what came before the gateway was cut off, or destroyed the module, however long the
+ * module takes for each and however much it publishes. */
+
+enum { WAITING = 3000, RESULTS = 4 };
+
+static weir_remote *slow_remote;
+
+/* As if it had taken long: again only a few are handed over. */
+static void publish_results(weir_host *host, weir_message *msg)
+{
+    slow_remote->intake.portion = 0;
+    for (unsigned i = 0; i < RESULTS; i++) {
+        ASSERT_OK(weir_publish(host, msg));
+    }
+}
+
+static void begin_with_much_waiting(place *at, gateway *peer)
+{
+    wr_id instance = {{0}};
+    place_open_running(at);
+    slow_remote = at->remote;
+    module.on_receive = publish_results;
+    (void)go_on_with(peer, at, &instance, 0);
+    send_while_stopped(peer, at, WAITING);
+}
+
+static void expect_all_results(gateway *peer)
+{
+    for (unsigned i = 0; i < WAITING * RESULTS; i++) {
+        gateway_expect(peer, "one of many");
+    }
+    assert_int_equal(module.received, WAITING);
+}
+
+static void next_gateway_gets_the_results_of_all_that_the_last_one_sent(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    begin_with_much_waiting(&at, &peer);
+    gateway_vanish(&peer);
+    ASSERT_OK(weir_remote_start(at.remote));
+    (void)go_on_with(&peer, &at, &instance, 0);
+    expect_all_results(&peer);
+    assert_int_equal(module.created, 1);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
+static void destroyed_module_gets_all_that_was_sent_before(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    begin_with_much_waiting(&at, &peer);
+    gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    ASSERT_OK(weir_remote_start(at.remote));
+    probe_wait(&module.destroyed, 1);
+    expect_all_results(&peer);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +232,8 @@ int main(void)
             message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
         cmocka_unit_test(backlog_is_acknowledged_while_it_is_worked_on),
         cmocka_unit_test(slow_message_is_acknowledged_before_the_next_is_done),
+        cmocka_unit_test(next_gateway_gets_the_results_of_all_that_the_last_one_sent),
+        cmocka_unit_test(destroyed_module_gets_all_that_was_sent_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
