@@ -102,6 +102,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_window_send_next(wr_window *window, wr_cha
 WR_SHARED void wr_window_pass(wr_window *window);
 /* The next message is given up, because the peer would not take it; those after it move up. */
 WR_SHARED void wr_window_drop(wr_window *window);
+/* The same for all that wait and are over `limit` (bytes of one image). Returns how many. */
+WR_SHARED uint64_t wr_window_drop_over(wr_window *window, uint64_t limit);
 /* As much is sent and unacknowledged as may be. */
 static inline bool wr_window_full(const wr_window *window)
 {

@@ -16,11 +16,12 @@ static void publish_large(weir_host *host, weir_message *msg)
     weir_message_unref(large);
 }
 
-static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, uint64_t sent)
+static wr_position go_on_within(gateway *peer, const place *at, wr_id *instance, uint64_t sent,
+                                uint32_t limit)
 {
     wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = at->uri, .args = "null"};
     create.extension.present = true;
-    create.extension.message_limit = WR_MESSAGE_LIMIT_DEFAULT;
+    create.extension.message_limit = limit;
     create.extension.features = WR_FEATURE_ACKNOWLEDGE;
     create.extension.session.bytes[0] = 1;
     create.extension.instance = *instance;
@@ -32,6 +33,11 @@ static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, u
     gateway_say_type(peer, WR_CONTROL_START);
     *instance = reply.extension.instance;
     return reply.extension.position;
+}
+
+static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, uint64_t sent)
+{
+    return go_on_within(peer, at, instance, sent, WR_MESSAGE_LIMIT_DEFAULT);
 }
 
 static void expect_large(gateway *peer)
@@ -225,6 +231,58 @@ static void destroyed_module_gets_all_that_was_sent_before(void **state)
     place_close(&at);
 }
 
+static char warning[256];
+
+static void keep_line(void *user, weir_log_level level, const char *name, const char *text)
+{
+    (void)user;
+    (void)level;
+    (void)name;
+    (void)snprintf(warning, sizeof(warning), "%s", text);
+}
+
+static weir_err publish(weir_message *msg)
+{
+    weir_err err = weir_publish(module.host, msg);
+    weir_message_unref(msg);
+    return err;
+}
+
+/* It would close the connection, and get the same message again on the next one. */
+static void what_is_over_the_next_gateways_limit_is_dropped_and_said(void **state)
+{
+    (void)state;
+    enum { LIMIT = 100000 };
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    place_open_running(&at);
+    (void)go_on_with(&peer, &at, &instance, 0);
+    wait_greeting(peer.channel);
+    ASSERT_OK(publish(message_of("first")));
+    ASSERT_OK(publish(message_of_size(LIMIT)));
+    ASSERT_OK(publish(message_of("second")));
+    gateway_vanish(&peer);
+    weir_remote_stop(at.remote);
+    weir_log_set_sink(keep_line, NULL);
+    weir_log_set_level(WEIR_LOG_WARN);
+    ASSERT_OK(weir_remote_start(at.remote));
+    wr_position position = go_on_within(&peer, &at, &instance, 0, LIMIT);
+    assert_string_equal(warning, "1 queued message is over this gateway's limit and dropped");
+    assert_int_equal(position.first, 0);
+    assert_in_range(position.sent, 0, 2);
+    gateway_expect(&peer, "first");
+    gateway_expect(&peer, "second");
+    assert_int_equal(publish(message_of_size(LIMIT)), WEIR_ERR_TOO_LARGE);
+    gateway_say(&peer, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = 2});
+    ASSERT_OK(publish(message_of("third")));
+    gateway_expect(&peer, "third");
+    assert_int_equal(module.created, 1);
+    gateway_vanish(&peer);
+    place_close(&at);
+    weir_log_set_sink(NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +292,7 @@ int main(void)
         cmocka_unit_test(slow_message_is_acknowledged_before_the_next_is_done),
         cmocka_unit_test(next_gateway_gets_the_results_of_all_that_the_last_one_sent),
         cmocka_unit_test(destroyed_module_gets_all_that_was_sent_before),
+        cmocka_unit_test(what_is_over_the_next_gateways_limit_is_dropped_and_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

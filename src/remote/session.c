@@ -198,10 +198,7 @@ static weir_err open_messages(weir_remote *remote, const char *uri, wr_error *er
 static weir_err create_module(weir_remote *remote, const wr_control_message *create,
                               wr_error *error)
 {
-    const wr_extension *extension = &create->extension;
-    bool says_limit = extension->present && extension->message_limit > 0;
-    wr_transmit_open(&remote->transmit,
-                     says_limit ? extension->message_limit : WR_MESSAGE_LIMIT_OLD_PEER);
+    wr_transmit_open(&remote->transmit);
     wr_transmit_enter(&remote->transmit);
     weir_err err = wr_module_create(remote->api, &remote->host, create->args, &remote->self, error);
     wr_transmit_leave(&remote->transmit);

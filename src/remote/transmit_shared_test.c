@@ -37,8 +37,8 @@ static void what_waits_goes_on_with_the_next_that_is_published(void **state)
     open_ends(&channels[0], &channels[1], true);
     assert_int_equal(WEIR_OK, wr_poller_create(&poller));
     wr_transmit_init(&tx, "test", poller);
-    wr_transmit_open(&tx, LIMIT);
-    wr_transmit_rewind(&tx, true);
+    (void)wr_transmit_agree(&tx, LIMIT, true, (wr_progress){0, 0}, 0);
+    wr_transmit_open(&tx);
     wr_transmit_connect(&tx, channels[0]);
     publish(&tx);
     wr_transmit_drain(&tx);
