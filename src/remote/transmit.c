@@ -119,13 +119,16 @@ static bool may_send(wr_transmit *tx)
     return tx->channel != NULL && !tx->blocked && !wr_window_blocked(&tx->window, tx->channel);
 }
 
-/* Give the queue to the channel until that takes no more. */
+/* Give the queue to the channel until that takes no more, and let in who waits for room. */
 static void send_queued(wr_transmit *tx)
 {
     while (wr_window_waiting(&tx->window) > 0 && may_send(tx)) {
         weir_err err = wr_window_send_next(&tx->window, tx->channel);
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
+    }
+    if (!is_full(tx)) {
+        wr_cond_broadcast(&tx->room);
     }
 }
 
@@ -136,9 +139,6 @@ void wr_transmit_drain(wr_transmit *tx)
     tx->flush_asked = false;
     send_queued(tx);
     flush(tx);
-    if (!is_full(tx)) {
-        wr_cond_broadcast(&tx->room);
-    }
     wr_mutex_unlock(&tx->mutex);
 }
 
@@ -200,9 +200,6 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     send_queued(tx); /* the window may have been full */
     if (!is_inside(tx)) {
         flush(tx);
-    }
-    if (!is_full(tx)) {
-        wr_cond_broadcast(&tx->room);
     }
     begin_lull(tx);
     wr_mutex_unlock(&tx->mutex);
