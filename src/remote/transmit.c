@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "message/message.h"
+#include "module/host.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
@@ -314,7 +315,11 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 
 static weir_err wait_for_room(wr_transmit *tx, bool wait)
 {
-    while (!is_inside(tx) && is_full(tx)) {
+    if (is_inside(tx)) {
+        bool over = wr_window_waiting(&tx->window) >= WR_TRANSMIT_MESSAGES_MAX + WR_OVERFLOW_MAX;
+        return over ? WEIR_ERR_FULL : WEIR_OK;
+    }
+    while (is_full(tx)) {
         if (tx->closing) {
             return WEIR_ERR_CLOSED;
         }

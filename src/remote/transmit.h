@@ -31,7 +31,8 @@
 #define WR_TRANSMIT_GATHER_NS 50000u
 
 /* Where publishers wait: messages and bytes that are queued and not yet given to the channel. A
- * callback of the module may go over it by what it publishes before it returns. */
+ * callback of the module may go over it by what it publishes before it returns, at most
+ * WR_OVERFLOW_MAX messages (module/host.h). */
 #define WR_TRANSMIT_MESSAGES_MAX 1024u
 #define WR_TRANSMIT_BYTES_MAX (64u * 1024u * 1024u)
 
@@ -98,8 +99,9 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel);
 /* Stop using the channel, so that it can be destroyed. What it holds is lost. */
 void wr_transmit_disconnect(wr_transmit *tx);
 
-/* The running thread is about to call the module: until leave, its publishing never waits, and what
- * is published is gathered. Leave writes it. A callback of another remote may lie between. */
+/* The running thread is about to call the module: until leave, its publishing never waits (but can
+ * be FULL), and what is published is gathered. Leave writes it. A callback of another remote may
+ * lie between. */
 void wr_transmit_enter(wr_transmit *tx);
 void wr_transmit_leave(wr_transmit *tx);
 /* Will leave write anything? */
