@@ -79,6 +79,14 @@ static inline bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned
            bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
 }
 
+/* Were so many processed that a peer may wait to be told, whose window is of `window` messages (0:
+ * it does not say)? A quarter of it, or of ours. */
+static inline bool wr_window_is_due(uint64_t messages, uint64_t bytes, uint32_t window, bool shared)
+{
+    bool small = window != 0 && messages * 4 >= window;
+    return small || wr_window_is_part(messages, bytes, 4, shared);
+}
+
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);

@@ -98,8 +98,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     }
     run_sinks_aside(proxy->loop);
     wr_channel_set_processed(proxy->channel, proxy->received);
-    bool much = wr_window_is_part(proxy->received - proxy->told, proxy->untold_bytes, 4,
-                                  wr_channel_shares(proxy->channel));
+    bool much = wr_window_is_due(proxy->received - proxy->told, proxy->untold_bytes,
+                                 proxy->peer_window, wr_channel_shares(proxy->channel));
     if (much && wr_channel_peer_waits(proxy->channel)) {
         wr_proxy_tell(proxy);
     }

@@ -47,6 +47,7 @@ void wr_session_agree(weir_remote *remote, const wr_extension *extension)
     session->agreed = true;
     session->extended = extension->present;
     session->features = extension->features & offered_features(session);
+    session->peer_window = extension->window;
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     if (!same || session->processed.count < extension->position.first) {

@@ -75,15 +75,16 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool pending;        /* there may be more to read */
-    bool turned_away;    /* somebody was, because of this connection: that is logged once */
-    bool agreed;         /* this connection's create was taken: it may be told what is processed */
-    bool start_came;     /* after it */
-    bool extended;       /* the present or last gateway sent an extension block */
-    uint32_t features;   /* agreed with it: WR_FEATURE_... */
-    bool sharing_failed; /* memory did not come through once: it is not offered any more */
-    wr_id id;            /* of its session */
-    wr_id instance;      /* ours, from attach to detach */
+    bool pending;         /* there may be more to read */
+    bool turned_away;     /* somebody was, because of this connection: that is logged once */
+    bool agreed;          /* this connection's create was taken: it may be told what is processed */
+    bool start_came;      /* after it */
+    bool extended;        /* the present or last gateway sent an extension block */
+    uint32_t features;    /* agreed with it: WR_FEATURE_... */
+    uint32_t peer_window; /* messages that it keeps unacknowledged; 0: it does not say */
+    bool sharing_failed;  /* memory did not come through once: it is not offered any more */
+    wr_id id;             /* of its session */
+    wr_id instance;       /* ours, from attach to detach */
     wr_progress processed; /* messages of this session that receive has returned from */
     wr_progress told;      /* how many of them the gateway knows of */
     uint64_t untold_ns;    /* when it was told last, or the module got the first since */

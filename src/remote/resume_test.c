@@ -16,12 +16,19 @@ static void publish_large(weir_host *host, weir_message *msg)
     weir_message_unref(large);
 }
 
-static wr_position go_on_within(gateway *peer, const place *at, wr_id *instance, uint64_t sent,
-                                uint32_t limit)
+/* What a gateway says of itself. */
+typedef struct terms {
+    uint32_t limit;
+    uint32_t window;
+} terms;
+
+static wr_position go_on_by(const terms *said, gateway *peer, const place *at, wr_id *instance,
+                            uint64_t sent)
 {
     wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = at->uri, .args = "null"};
     create.extension.present = true;
-    create.extension.message_limit = limit;
+    create.extension.message_limit = said->limit;
+    create.extension.window = said->window;
     create.extension.features = WR_FEATURE_ACKNOWLEDGE;
     create.extension.session.bytes[0] = 1;
     create.extension.instance = *instance;
@@ -37,7 +44,7 @@ static wr_position go_on_within(gateway *peer, const place *at, wr_id *instance,
 
 static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, uint64_t sent)
 {
-    return go_on_within(peer, at, instance, sent, WR_MESSAGE_LIMIT_DEFAULT);
+    return go_on_by(&(terms){.limit = WR_MESSAGE_LIMIT_DEFAULT}, peer, at, instance, sent);
 }
 
 static void expect_large(gateway *peer)
@@ -141,23 +148,29 @@ static void wait_for_acknowledgement_of_the_first(weir_host *host, weir_message 
 {
     (void)host;
     (void)msg;
-    if (module.received == 0) {
-        compute(WR_TELL_DELAY_MS * WR_NS_PER_MS);
-    } else {
+    if (module.received > 0) {
         probe_wait(&acknowledged_first, 1);
     }
 }
 
-static void slow_message_is_acknowledged_before_the_next_is_done(void **state)
+static void take_long_and_wait(weir_host *host, weir_message *msg)
 {
-    (void)state;
+    if (module.received == 0) {
+        compute(WR_TELL_DELAY_MS * WR_NS_PER_MS);
+    }
+    wait_for_acknowledgement_of_the_first(host, msg);
+}
+
+static void expect_acknowledged_one_by_one(const terms *said,
+                                           void (*on_receive)(weir_host *host, weir_message *msg))
+{
     place at;
     gateway peer;
     wr_id instance = {{0}};
     acknowledged_first = 0;
     place_open_running(&at);
-    module.on_receive = wait_for_acknowledgement_of_the_first;
-    (void)go_on_with(&peer, &at, &instance, 0);
+    module.on_receive = on_receive;
+    (void)go_on_by(said, &peer, &at, &instance, 0);
     send_while_stopped(&peer, &at, 2);
     ASSERT_OK(weir_remote_start(at.remote));
     assert_int_equal(next_acknowledged(&peer), 1);
@@ -165,6 +178,19 @@ static void slow_message_is_acknowledged_before_the_next_is_done(void **state)
     assert_int_equal(next_acknowledged(&peer), 2);
     gateway_vanish(&peer);
     place_close(&at);
+}
+
+static void slow_message_is_acknowledged_before_the_next_is_done(void **state)
+{
+    (void)state;
+    expect_acknowledged_one_by_one(&(terms){.limit = WR_MESSAGE_LIMIT_DEFAULT}, take_long_and_wait);
+}
+
+static void quarter_of_a_small_window_is_acknowledged_at_once(void **state)
+{
+    (void)state;
+    expect_acknowledged_one_by_one(&(terms){.limit = WR_MESSAGE_LIMIT_DEFAULT, .window = 4},
+                                   wait_for_acknowledgement_of_the_first);
 }
 
 /* Draining: what came before the gateway was cut off, or destroyed the module, however long the
@@ -267,7 +293,7 @@ static void what_is_over_the_next_gateways_limit_is_dropped_and_said(void **stat
     weir_log_set_sink(keep_line, NULL);
     weir_log_set_level(WEIR_LOG_WARN);
     ASSERT_OK(weir_remote_start(at.remote));
-    wr_position position = go_on_within(&peer, &at, &instance, 0, LIMIT);
+    wr_position position = go_on_by(&(terms){.limit = LIMIT}, &peer, &at, &instance, 0);
     assert_string_equal(warning, "1 queued message is over this gateway's limit and dropped");
     assert_int_equal(position.first, 0);
     assert_in_range(position.sent, 0, 2);
@@ -290,6 +316,7 @@ int main(void)
             message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
         cmocka_unit_test(backlog_is_acknowledged_while_it_is_worked_on),
         cmocka_unit_test(slow_message_is_acknowledged_before_the_next_is_done),
+        cmocka_unit_test(quarter_of_a_small_window_is_acknowledged_at_once),
         cmocka_unit_test(next_gateway_gets_the_results_of_all_that_the_last_one_sent),
         cmocka_unit_test(destroyed_module_gets_all_that_was_sent_before),
         cmocka_unit_test(what_is_over_the_next_gateways_limit_is_dropped_and_said),

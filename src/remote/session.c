@@ -388,11 +388,12 @@ static bool is_late(const weir_remote *remote)
 static bool is_waited_for(const weir_remote *remote, wr_progress more)
 {
     wr_channel *channel = remote->intake.channel;
+    uint32_t window = remote->session.peer_window;
     if (channel == NULL) {
-        return wr_window_is_part(more.count, more.bytes, 4, false);
+        return wr_window_is_due(more.count, more.bytes, window, false);
     }
     wr_channel_set_processed(channel, remote->session.told.count + more.count);
-    return wr_window_is_part(more.count, more.bytes, 4, wr_channel_shares(channel)) &&
+    return wr_window_is_due(more.count, more.bytes, window, wr_channel_shares(channel)) &&
            wr_channel_peer_waits(channel);
 }
 

@@ -30,6 +30,11 @@ def protocol(first, last):
     return 8, struct.pack(">HH", first, last)
 
 
+def window(messages):
+    """The extension entry that says how many messages its sender keeps unacknowledged."""
+    return 4, struct.pack(">I", messages)
+
+
 def entries_of(block):
     """The entries of an extension block, as a dictionary of values by type."""
     if block[:2] != b"WR":
