@@ -87,12 +87,14 @@ WEIR_API const weir_module_api *weir_module(void);
  * WEIR_OK: every sink's link took it or counted it as dropped by the link's rule.
  * Errors: CLOSED (the module is being destroyed and would have had to wait; no sink got it),
  * MEMORY (as many sinks as possible got it), INVALID, TOO_LARGE (over a remote host's limit).
+ * Inside receive and the module's other functions also FULL: a queue is 1048576 messages over its
+ * limit, because they have published so much; as many sinks as possible got the message.
  */
 WEIR_API WEIR_MUST_CHECK weir_err weir_publish(weir_host *host, weir_message *msg);
 
 /** As weir_publish, but does not wait.
- *  Errors: FULL (it would have had to wait: never inside receive; no sink got it), and as
- *  weir_publish. */
+ *  Errors: FULL (it would have had to wait; no sink got it), and as weir_publish. Inside receive
+ *  and the module's other functions the two are the same. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_try_publish(weir_host *host, weir_message *msg);
 
 /** Say why create or start failed; returns `err`, so that a module can write

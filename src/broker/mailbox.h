@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "module/host.h"
 #include "platform/thread.h"
 #include "weir/message.h"
 
@@ -42,10 +43,6 @@ typedef struct wr_queue_config {
     {                                                                                              \
         1024, WR_WHEN_FULL_BLOCK                                                                   \
     }
-
-/* How far a "block" mailbox may be over its limit, in messages, before a publisher that does not
- * wait is refused: bounds the memory that one endless receive can take. */
-#define WR_OVERFLOW_MAX (1u << 20)
 
 /* An overflow list that is empty again keeps its memory up to so many messages. */
 #define WR_OVERFLOW_KEPT 1024u

@@ -306,18 +306,39 @@ weir_err wr_window_send_next(wr_window *window, wr_channel *channel)
     return err;
 }
 
-void wr_window_drop(wr_window *window)
+static void give_up(wr_window *window, const wr_window_place *dropped)
 {
-    const wr_window_place *dropped = place(window, window->next);
     window->bytes_waiting -= dropped->size;
     if (!dropped->copied) { /* a copy goes with its neighbours */
         weir_message_unref(dropped->msg);
     }
+}
+
+void wr_window_drop(wr_window *window)
+{
+    give_up(window, place(window, window->next));
     for (uint64_t n = window->next + 1; n < window->end; n++) {
         *place(window, n - 1) = *place(window, n);
     }
     window->end--;
     window->sent -= window->sent > window->next;
+}
+
+uint64_t wr_window_drop_over(wr_window *window, uint64_t limit)
+{
+    const uint64_t end = window->end;
+    const uint64_t sent = window->sent;
+    window->end = window->next;
+    for (uint64_t n = window->next; n < end; n++) {
+        const wr_window_place *of = place(window, n);
+        if (of->size <= limit) {
+            *place(window, window->end++) = *of;
+        } else {
+            give_up(window, of);
+            window->sent -= n < sent;
+        }
+    }
+    return end - window->end;
 }
 
 weir_err wr_window_acknowledge(wr_window *window, uint64_t count)

@@ -79,6 +79,14 @@ static inline bool wr_window_is_part(uint64_t messages, uint64_t bytes, unsigned
            bytes * part >= (few ? WR_WINDOW_BYTES_SHARED : WR_WINDOW_BYTES);
 }
 
+/* Were so many processed that a peer may wait to be told, whose window is of `window` messages (0:
+ * it does not say)? A quarter of it, or of ours. */
+static inline bool wr_window_is_due(uint64_t messages, uint64_t bytes, uint32_t window, bool shared)
+{
+    bool small = window != 0 && messages * 4 >= window;
+    return small || wr_window_is_part(messages, bytes, 4, shared);
+}
+
 WR_SHARED void wr_window_deinit(wr_window *window);
 /* Append a message; takes a reference of its own. Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_put(wr_window *window, weir_message *msg);
@@ -102,6 +110,8 @@ WR_SHARED WEIR_MUST_CHECK weir_err wr_window_send_next(wr_window *window, wr_cha
 WR_SHARED void wr_window_pass(wr_window *window);
 /* The next message is given up, because the peer would not take it; those after it move up. */
 WR_SHARED void wr_window_drop(wr_window *window);
+/* The same for all that wait and are over `limit` (bytes of one image). Returns how many. */
+WR_SHARED uint64_t wr_window_drop_over(wr_window *window, uint64_t limit);
 /* As much is sent and unacknowledged as may be. */
 static inline bool wr_window_full(const wr_window *window)
 {

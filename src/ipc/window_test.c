@@ -164,6 +164,40 @@ static void a_dropped_message_leaves_no_gap_in_the_numbers(void **state)
     wr_window_deinit(&window);
 }
 
+static void put_of_size(wr_window *window, uint64_t number, size_t size)
+{
+    void *content = NULL;
+    weir_message *msg = NULL;
+    assert_int_equal(weir_message_reserve(NULL, 0, size, &content, &msg), WEIR_OK);
+    memset(content, 0, size);
+    memcpy(content, &number, sizeof(number));
+    assert_int_equal(wr_window_put(window, msg), WEIR_OK);
+    weir_message_unref(msg);
+}
+
+static void those_over_a_limit_are_dropped_and_the_others_stay_in_order(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    static const size_t sizes[] = {MOST, 8, MOST, 8, MOST, MOST, 8};
+    wr_window window = {.keep = true};
+    for (uint64_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
+        put_of_size(&window, n, sizes[n]);
+    }
+    send_to(&window, 4);
+    wr_window_rewind(&window, true);
+    assert_int_equal(wr_window_drop_over(&window, MOST), 4);
+    assert_int_equal(window.end, 3);
+    assert_int_equal(window.sent, 2);
+    for (uint64_t n = 1; n < 7; n += n == 3 ? 3 : 2) {
+        assert_int_equal(next_number(&window), n);
+        wr_window_pass(&window);
+    }
+    assert_int_equal(window.bytes_waiting, 0);
+    assert_int_equal(wr_window_drop_over(&window, 0), 0);
+    wr_window_deinit(&window);
+}
+
 static void assert_given(const wr_window *window, uint64_t first, uint64_t acknowledged,
                          uint64_t end)
 {
@@ -477,6 +511,7 @@ int main(void)
         cmocka_unit_test(what_is_acknowledged_is_released_while_more_is_put),
         cmocka_unit_test(it_is_full_at_its_limit_of_messages),
         cmocka_unit_test(a_dropped_message_leaves_no_gap_in_the_numbers),
+        cmocka_unit_test(those_over_a_limit_are_dropped_and_the_others_stay_in_order),
         cmocka_unit_test(the_last_acknowledged_are_remembered),
         cmocka_unit_test(a_peer_that_does_not_acknowledge_was_given_what_was_sent),
         cmocka_unit_test(what_is_remembered_does_not_fill_the_window),

@@ -13,6 +13,10 @@
 #include "base/error.h"
 #include "weir/module.h"
 
+/* How far a queue may be over its limit, in messages, before a publisher that does not wait is
+ * refused: bounds the memory that one endless receive can take. */
+#define WR_OVERFLOW_MAX (1u << 20)
+
 typedef struct wr_host_ops {
     /* As weir_publish; `wait` false: as weir_try_publish. Any thread. */
     weir_err (*publish)(weir_host *host, weir_message *msg, bool wait);

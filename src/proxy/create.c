@@ -247,6 +247,7 @@ static void on_created(wr_proxy *proxy, const wr_extension *extension, bool is_l
         return;
     }
     set_peer_limit(proxy, extension);
+    proxy->peer_window = extension->window;
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CREATED);
     wr_timer_clear(proxy->timer);
     if (proxy->start_wanted) {

@@ -93,6 +93,7 @@ struct wr_proxy {
     wr_watch *alarm_watch;
     wr_watch *control_watch;
     wr_watch *channel_watch;
+    uint32_t peer_window; /* messages that it keeps unacknowledged; 0: it does not say */
     wr_timer *tell_timer; /* tell what has arrived */
     bool tell_soon;       /* it runs */
     wr_timer *lull_timer; /* the window may be made small */

@@ -98,8 +98,8 @@ static weir_err read_batch(wr_proxy *proxy, wr_error *error)
     }
     run_sinks_aside(proxy->loop);
     wr_channel_set_processed(proxy->channel, proxy->received);
-    bool much = wr_window_is_part(proxy->received - proxy->told, proxy->untold_bytes, 4,
-                                  wr_channel_shares(proxy->channel));
+    bool much = wr_window_is_due(proxy->received - proxy->told, proxy->untold_bytes,
+                                 proxy->peer_window, wr_channel_shares(proxy->channel));
     if (much && wr_channel_peer_waits(proxy->channel)) {
         wr_proxy_tell(proxy);
     }
@@ -135,6 +135,16 @@ static void on_greeted(wr_proxy *proxy)
     }
 }
 
+static void end_reading(wr_proxy *proxy, weir_err err, const wr_error *error)
+{
+    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
+    if (err != WEIR_ERR_CLOSED) {
+        /* What comes behind it must not be taken for it, and acknowledged. */
+        wr_proxy_close_channel(proxy);
+    }
+    wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? it_closed : wr_error_text(error));
+}
+
 static void read_channel(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
@@ -148,20 +158,12 @@ static void read_channel(wr_proxy *proxy)
     if (proxy->channel != NULL && wr_channel_owes(proxy->channel)) {
         wr_proxy_flush_and_go_on(proxy);
     }
-    if (err == WEIR_ERR_WOULD_BLOCK) {
-        wr_proxy_tell_soon(proxy);
+    if (err != WEIR_OK && err != WEIR_ERR_WOULD_BLOCK) {
+        end_reading(proxy, err, &error);
         return;
     }
-    proxy->sharing_failed = proxy->sharing_failed || err == WEIR_ERR_UNSUPPORTED;
-    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) {
-        /* What comes behind it must not be taken for it, and acknowledged. */
-        wr_proxy_close_channel(proxy);
-    }
-    if (err != WEIR_OK) {
-        wr_proxy_lose(proxy, err == WEIR_ERR_CLOSED ? it_closed : wr_error_text(&error));
-        return;
-    }
-    if (may_read(proxy)) {
+    wr_proxy_tell_soon(proxy);
+    if (err == WEIR_OK && may_read(proxy)) {
         wr_loop_post(proxy->loop, &proxy->read_task); /* the other sockets first */
     }
 }

@@ -32,6 +32,13 @@ static uint32_t offered_features(const wr_session *session)
            (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
 
+/* The largest image that it takes. */
+static uint64_t limit_of(const wr_extension *extension)
+{
+    bool says_it = extension->present && extension->message_limit > 0;
+    return says_it ? extension->message_limit : WR_MESSAGE_LIMIT_OLD_PEER;
+}
+
 void wr_session_agree(weir_remote *remote, const wr_extension *extension)
 {
     wr_session *session = &remote->session;
@@ -40,6 +47,7 @@ void wr_session_agree(weir_remote *remote, const wr_extension *extension)
     session->agreed = true;
     session->extended = extension->present;
     session->features = extension->features & offered_features(session);
+    session->peer_window = extension->window;
     session->id = extension->session;
     bool acknowledged = (session->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     if (!same || session->processed.count < extension->position.first) {
@@ -52,8 +60,8 @@ void wr_session_agree(weir_remote *remote, const wr_extension *extension)
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }
-    session->told = wr_transmit_agree(&remote->transmit, acknowledged, session->processed,
-                                      extension->position.first);
+    session->told = wr_transmit_agree(&remote->transmit, limit_of(extension), acknowledged,
+                                      session->processed, extension->position.first);
     intake->number = session->told.count;
     intake->known_end = session->processed.count;
 }

@@ -179,7 +179,7 @@ static void deliver(weir_remote *remote)
         give_way(remote);
     }
     wr_transmit_leave(&remote->transmit);
-    wr_session_processed(remote, count, release(intake, count));
+    wr_session_processed(remote, count, release(intake, count), begun_ns);
 }
 
 /* While the queue is full nothing is read, but for the greeting, without which it cannot shrink. */
@@ -199,8 +199,9 @@ void wr_intake_work(weir_remote *remote)
                           "the system does not send shared memory to the gateway; the next "
                           "connection does without"),
              &error);
-    } else if (transmit.full && transmit.lost) {
-        disconnect(remote); /* it would neither be read nor written again */
+    } else if (transmit.full && transmit.lost && remote->intake.channel != NULL) {
+        wr_intake_drain(remote); /* nobody will send that again */
+        disconnect(remote);      /* it would neither be read nor written again */
     }
     if (may_receive(&remote->intake, &transmit)) {
         fill_batch(remote);
@@ -211,11 +212,22 @@ void wr_intake_work(weir_remote *remote)
     wr_session_tell_in_time(remote);
 }
 
+/* A full queue stops neither: it would not empty meanwhile, and what comes is not without end. */
 void wr_intake_drain(weir_remote *remote)
 {
-    remote->intake.pending = remote->intake.channel != NULL;
-    for (unsigned i = 0; i < WR_INTAKE_DRAIN_BATCHES && wr_intake_has_work(remote); i++) {
-        wr_intake_work(remote);
+    wr_intake *intake = &remote->intake;
+    const uint64_t end = remote->session.processed.count + WR_INTAKE_DRAIN_MESSAGES;
+    intake->pending = intake->channel != NULL;
+    while (remote->started && (intake->pending || intake->count > 0)) {
+        if (remote->session.processed.count >= end) {
+            wr_remote_log(remote, WEIR_LOG_WARN,
+                          "what the gateway sends behind %u messages is not waited for",
+                          WR_INTAKE_DRAIN_MESSAGES);
+            return;
+        }
+        fill_batch(remote);
+        deliver(remote);
+        wr_session_tell_in_time(remote);
     }
 }
 
@@ -282,7 +294,7 @@ static bool must_wait(weir_remote *remote)
         wr_transmit_drain(&remote->transmit);
     }
     bool read = intake->knocks > 0 && !wr_intake_has_work(remote);
-    return !read && intake->knocks++ < WR_INTAKE_DRAIN_BATCHES;
+    return !read && intake->knocks++ < WR_INTAKE_KNOCKS_MAX;
 }
 
 void wr_intake_accept(weir_remote *remote)

@@ -51,14 +51,6 @@ void wr_marks_restart(wr_marks *marks)
     }
 }
 
-void wr_marks_clamp(wr_marks *marks, uint64_t end)
-{
-    for (size_t i = 0; i < marks->count; i++) {
-        wr_mark *mark = mark_at(marks, i);
-        mark->published = mark->published < end ? mark->published : end;
-    }
-}
-
 void wr_marks_reset(wr_marks *marks, wr_progress settled)
 {
     marks->count = 0;

@@ -51,8 +51,6 @@ void wr_marks_add(wr_marks *marks, wr_progress processed, uint64_t published);
 void wr_marks_settle(wr_marks *marks, const wr_sent *sent);
 /* A new channel: what it is given begins anew. */
 void wr_marks_restart(wr_marks *marks);
-/* There are no messages from number `end` on: some were given up. */
-void wr_marks_clamp(wr_marks *marks, uint64_t end);
 /* Begin anew, with so much settled. */
 void wr_marks_reset(wr_marks *marks, wr_progress settled);
 

@@ -85,16 +85,6 @@ static void new_channel_must_be_given_the_messages_again(void **state)
     assert_int_equal(marks.settled.count, 1);
 }
 
-static void messages_that_were_given_up_are_not_waited_for(void **state)
-{
-    (void)state;
-    wr_marks marks = {.count = 0};
-    wr_marks_add(&marks, (wr_progress){1, 10}, 5);
-    wr_marks_clamp(&marks, 4);
-    settle(&marks, 4, 100, 100);
-    assert_int_equal(marks.settled.count, 1);
-}
-
 static void reset_forgets_the_marks(void **state)
 {
     (void)state;
@@ -113,7 +103,6 @@ int main(void)
         cmocka_unit_test(older_marks_are_settled_while_newer_ones_wait),
         cmocka_unit_test(marks_beyond_the_most_move_the_newest_on),
         cmocka_unit_test(new_channel_must_be_given_the_messages_again),
-        cmocka_unit_test(messages_that_were_given_up_are_not_waited_for),
         cmocka_unit_test(reset_forgets_the_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,10 +39,12 @@
  * twice as many each time that it does not: between two calls heartbeats are answered. */
 #define WR_INTAKE_SLOW_NS (10u * WR_NS_PER_MS)
 #define WR_INTAKE_BATCH_BYTES (512u * 1024u)
-/* When the gateway ends the module, or somebody else wants to connect, what was sent before is
- * delivered first: this many batches, so that a peer which never stops sending cannot put that off.
- */
-#define WR_INTAKE_DRAIN_BATCHES 1024u
+/* When somebody else wants to connect, what was sent before is delivered first, for so many steps:
+ * so a peer which never stops sending cannot put that off. */
+#define WR_INTAKE_KNOCKS_MAX 1024u
+/* So it is when the gateway ends the module, or another one takes it over, for so many messages:
+ * more than may be unacknowledged, and more of the smallest than the socket and our buffer hold. */
+#define WR_INTAKE_DRAIN_MESSAGES (2u * WR_WINDOW_MESSAGES)
 
 /* The gateway is told what was processed after so long at the latest, sooner when it is much: a
  * part of a window, so that the gateway never waits for it. */
@@ -73,18 +75,19 @@ typedef struct wr_session {
     void *large_frame;     /* memory of the last frame over WR_SP_COPY_MAX */
     void *create_image;    /* the create that made the module, on this connection; NULL: none */
     size_t create_size;
-    bool pending;        /* there may be more to read */
-    bool turned_away;    /* somebody was, because of this connection: that is logged once */
-    bool agreed;         /* this connection's create was taken: it may be told what is processed */
-    bool start_came;     /* after it */
-    bool extended;       /* the present or last gateway sent an extension block */
-    uint32_t features;   /* agreed with it: WR_FEATURE_... */
-    bool sharing_failed; /* memory did not come through once: it is not offered any more */
-    wr_id id;            /* of its session */
-    wr_id instance;      /* ours, from attach to detach */
+    bool pending;         /* there may be more to read */
+    bool turned_away;     /* somebody was, because of this connection: that is logged once */
+    bool agreed;          /* this connection's create was taken: it may be told what is processed */
+    bool start_came;      /* after it */
+    bool extended;        /* the present or last gateway sent an extension block */
+    uint32_t features;    /* agreed with it: WR_FEATURE_... */
+    uint32_t peer_window; /* messages that it keeps unacknowledged; 0: it does not say */
+    bool sharing_failed;  /* memory did not come through once: it is not offered any more */
+    wr_id id;             /* of its session */
+    wr_id instance;       /* ours, from attach to detach */
     wr_progress processed; /* messages of this session that receive has returned from */
     wr_progress told;      /* how many of them the gateway knows of */
-    uint64_t untold_ns;    /* since when there are such that it does not know of */
+    uint64_t untold_ns;    /* when it was told last, or the module got the first since */
     char *args;            /* of the module that exists; NULL: none, or no memory for them */
     bool ending; /* the module is destroyed, and the last that it published is being written */
     uint64_t ending_until_ns;
@@ -160,8 +163,9 @@ void wr_session_write(weir_remote *remote);
 void wr_session_leave(weir_remote *remote);
 /* The module is gone: neither its create nor its args are of use any more. */
 void wr_session_forget(weir_remote *remote);
-/* The module has processed `count` more messages of `bytes` in total. */
-void wr_session_processed(weir_remote *remote, size_t count, size_t bytes);
+/* The module has processed `count` more messages of `bytes` in total, which it got at `begun_ns`.
+ */
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes, uint64_t begun_ns);
 /* Tell the gateway what it does not know yet, as far as what the module published is on its way. */
 void wr_session_tell(weir_remote *remote);
 /* The same, if it is much, or time to: a few are told together. */
@@ -192,7 +196,7 @@ void wr_intake_close(weir_remote *remote);
 void wr_intake_accept(weir_remote *remote);
 /* Receive a batch, if there is something, and hand it to a started module. */
 void wr_intake_work(weir_remote *remote);
-/* Deliver what the peer sent until now. */
+/* Deliver what the peer sent until now, to a started module. */
 void wr_intake_drain(weir_remote *remote);
 /* Is there something to do now, whatever the sockets say? */
 bool wr_intake_has_work(weir_remote *remote);

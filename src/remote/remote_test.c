@@ -399,88 +399,6 @@ static void many_control_messages_are_read_in_several_turns(void **state)
     place_close(&at);
 }
 
-/* Going on with a gateway that was cut off */
-
-#define MORE_THAN_A_SOCKET_HOLDS (4u * 1024u * 1024u)
-
-static void publish_large(weir_host *host, weir_message *msg)
-{
-    (void)msg;
-    weir_message *large = message_of_size(MORE_THAN_A_SOCKET_HOLDS);
-    ASSERT_OK(weir_publish(host, large));
-    weir_message_unref(large);
-}
-
-static wr_position go_on_with(gateway *peer, const place *at, wr_id *instance, uint64_t sent)
-{
-    wr_control_message create = {.type = WR_CONTROL_CREATE, .uri = at->uri, .args = "null"};
-    create.extension.present = true;
-    create.extension.message_limit = WR_MESSAGE_LIMIT_DEFAULT;
-    create.extension.features = WR_FEATURE_ACKNOWLEDGE;
-    create.extension.session.bytes[0] = 1;
-    create.extension.instance = *instance;
-    create.extension.position.sent = sent;
-    gateway_connect(peer, at);
-    gateway_say(peer, &create);
-    wr_control_message reply = gateway_expect_reply(peer, WR_REPLY_CREATED);
-    gateway_open_messages(peer, at);
-    gateway_say_type(peer, WR_CONTROL_START);
-    *instance = reply.extension.instance;
-    return reply.extension.position;
-}
-
-static void expect_large(gateway *peer)
-{
-    size_t size = 0;
-    weir_message *msg = NULL;
-    ASSERT_OK(channel_receive(peer->channel, &msg));
-    (void)weir_message_content(msg, &size);
-    assert_int_equal(size, MORE_THAN_A_SOCKET_HOLDS);
-    weir_message_unref(msg);
-}
-
-static uint64_t next_acknowledged(gateway *peer)
-{
-    wr_sp_frame frame = {0};
-    wr_control_message message;
-    ASSERT_OK(control_receive(peer->control, &frame));
-    ASSERT_OK(wr_control_decode(frame.data, frame.size, &message, NULL));
-    assert_int_equal(message.type, WR_CONTROL_ACKNOWLEDGE);
-    return message.count;
-}
-
-/* If it died now, the gateway would need them again. */
-static void message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection(
-    void **state)
-{
-    (void)state;
-    place at;
-    gateway peer;
-    wr_id instance = {{0}};
-    place_open_running(&at);
-    module.on_receive = publish_large;
-    (void)go_on_with(&peer, &at, &instance, 0);
-    gateway_send(&peer, "first");
-    gateway_flush(&peer);
-    probe_wait_received(1);
-    gateway_vanish(&peer);
-    assert_int_equal(go_on_with(&peer, &at, &instance, 1).received, 0);
-    expect_large(&peer);
-    gateway_say(&peer, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = 1});
-    gateway_send(&peer, "first");
-    gateway_send(&peer, "second");
-    gateway_flush(&peer);
-    expect_large(&peer);
-    uint64_t acknowledged = 0;
-    while (acknowledged < 2) {
-        acknowledged = next_acknowledged(&peer);
-    }
-    assert_int_equal(acknowledged, 2);
-    assert_int_equal(module.received, 2); /* the first one only once */
-    gateway_vanish(&peer);
-    place_close(&at);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,8 +418,6 @@ int main(void)
         cmocka_unit_test(launched_main_ends_with_its_module),
         cmocka_unit_test(main_waits_for_the_next_gateway_and_ends_by_signal),
         cmocka_unit_test(many_control_messages_are_read_in_several_turns),
-        cmocka_unit_test(
-            message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

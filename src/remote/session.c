@@ -198,10 +198,7 @@ static weir_err open_messages(weir_remote *remote, const char *uri, wr_error *er
 static weir_err create_module(weir_remote *remote, const wr_control_message *create,
                               wr_error *error)
 {
-    const wr_extension *extension = &create->extension;
-    bool says_limit = extension->present && extension->message_limit > 0;
-    wr_transmit_open(&remote->transmit,
-                     says_limit ? extension->message_limit : WR_MESSAGE_LIMIT_OLD_PEER);
+    wr_transmit_open(&remote->transmit);
     wr_transmit_enter(&remote->transmit);
     weir_err err = wr_module_create(remote->api, &remote->host, create->args, &remote->self, error);
     wr_transmit_leave(&remote->transmit);
@@ -383,7 +380,7 @@ void wr_session_tell(weir_remote *remote)
 /* A program with a loop of its own may not come back soon, and has no time for us to wait. */
 static bool is_late(const weir_remote *remote)
 {
-    return remote->polled ||
+    return (remote->polled && !remote->intake.pending) ||
            wr_clock_ns() - remote->session.untold_ns >= WR_TELL_DELAY_MS * WR_NS_PER_MS;
 }
 
@@ -391,28 +388,28 @@ static bool is_late(const weir_remote *remote)
 static bool is_waited_for(const weir_remote *remote, wr_progress more)
 {
     wr_channel *channel = remote->intake.channel;
+    uint32_t window = remote->session.peer_window;
     if (channel == NULL) {
-        return wr_window_is_part(more.count, more.bytes, 4, false);
+        return wr_window_is_due(more.count, more.bytes, window, false);
     }
     wr_channel_set_processed(channel, remote->session.told.count + more.count);
-    return wr_window_is_part(more.count, more.bytes, 4, wr_channel_shares(channel)) &&
+    return wr_window_is_due(more.count, more.bytes, window, wr_channel_shares(channel)) &&
            wr_channel_peer_waits(channel);
 }
 
 void wr_session_tell_in_time(weir_remote *remote)
 {
     wr_progress more = untold(remote);
-    if (is_waited_for(remote, more) ||
-        (more.count > 0 && !remote->intake.pending && is_late(remote))) {
+    if (is_waited_for(remote, more) || (more.count > 0 && is_late(remote))) {
         tell(remote, more);
     }
 }
 
-void wr_session_processed(weir_remote *remote, size_t count, size_t bytes)
+void wr_session_processed(weir_remote *remote, size_t count, size_t bytes, uint64_t begun_ns)
 {
     wr_session *session = &remote->session;
     if (session->told.count == session->processed.count) {
-        session->untold_ns = wr_clock_ns();
+        session->untold_ns = begun_ns;
     }
     session->processed.count += count;
     session->processed.bytes += bytes;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "message/message.h"
+#include "module/host.h"
 #include "platform/clock.h"
 
 /* Of the messages refused for their size, the first is logged and then one in this many. */
@@ -57,11 +58,10 @@ void wr_transmit_deinit(wr_transmit *tx)
     wr_mutex_deinit(&tx->mutex);
 }
 
-void wr_transmit_open(wr_transmit *tx, uint64_t limit)
+void wr_transmit_open(wr_transmit *tx)
 {
     wr_mutex_lock(&tx->mutex);
     tx->closing = false;
-    tx->limit = limit;
     wr_mutex_unlock(&tx->mutex);
 }
 
@@ -120,27 +120,17 @@ static bool may_send(wr_transmit *tx)
     return tx->channel != NULL && !tx->blocked && !wr_window_blocked(&tx->window, tx->channel);
 }
 
-/* Give the queue to the channel until that takes no more. Returns how many were dropped because the
- * present peer takes less than the one for which they were published. */
-static uint64_t send_queued(wr_transmit *tx)
+/* Give the queue to the channel until that takes no more, and let in who waits for room. */
+static void send_queued(wr_transmit *tx)
 {
-    uint64_t dropped = 0;
-    size_t size;
-    while (wr_window_peek(&tx->window, &size) != NULL && may_send(tx)) {
-        if (size > tx->limit) {
-            dropped++;
-            wr_window_drop(&tx->window);
-            continue;
-        }
+    while (wr_window_waiting(&tx->window) > 0 && may_send(tx)) {
         weir_err err = wr_window_send_next(&tx->window, tx->channel);
         /* Without memory the rest waits for the next time that the socket can be written. */
         note_result(tx, err == WEIR_ERR_MEMORY ? WEIR_ERR_WOULD_BLOCK : err);
     }
-    tx->too_large += dropped;
-    if (dropped > 0) {
-        wr_marks_clamp(&tx->marks, tx->window.end);
+    if (!is_full(tx)) {
+        wr_cond_broadcast(&tx->room);
     }
-    return dropped;
 }
 
 void wr_transmit_drain(wr_transmit *tx)
@@ -148,17 +138,9 @@ void wr_transmit_drain(wr_transmit *tx)
     wr_mutex_lock(&tx->mutex);
     tx->blocked = false;
     tx->flush_asked = false;
-    uint64_t dropped = send_queued(tx);
+    send_queued(tx);
     flush(tx);
-    if (!is_full(tx)) {
-        wr_cond_broadcast(&tx->room);
-    }
     wr_mutex_unlock(&tx->mutex);
-    if (dropped > 0) {
-        wr_log(tx->name, WEIR_LOG_WARN,
-               "%" PRIu64 " queued %s over this gateway's limit and dropped", dropped,
-               wr_text_plural(dropped, "message is", "messages are"));
-    }
 }
 
 void wr_transmit_work(wr_transmit *tx)
@@ -216,12 +198,9 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     wr_mutex_lock(&tx->mutex);
     weir_err err = wr_window_acknowledge(&tx->window, count);
     wr_window_release(&tx->window);
-    (void)send_queued(tx); /* the window may have been full */
+    send_queued(tx); /* the window may have been full */
     if (!is_inside(tx)) {
         flush(tx);
-    }
-    if (!is_full(tx)) {
-        wr_cond_broadcast(&tx->room);
     }
     begin_lull(tx);
     wr_mutex_unlock(&tx->mutex);
@@ -235,6 +214,15 @@ void wr_transmit_mark(wr_transmit *tx, wr_progress processed)
     wr_mutex_unlock(&tx->mutex);
 }
 
+static void log_dropped(const wr_transmit *tx, uint64_t dropped)
+{
+    if (dropped > 0) {
+        wr_log(tx->name, WEIR_LOG_WARN,
+               "%" PRIu64 " queued %s over this gateway's limit and dropped", dropped,
+               wr_text_plural(dropped, "message is", "messages are"));
+    }
+}
+
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
 {
     wr_mutex_lock(&tx->mutex);
@@ -242,12 +230,15 @@ void wr_transmit_rewind(wr_transmit *tx, bool acknowledged)
     wr_mutex_unlock(&tx->mutex);
 }
 
-wr_progress wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed,
-                              uint64_t first)
+wr_progress wr_transmit_agree(wr_transmit *tx, uint64_t limit, bool acknowledged,
+                              wr_progress processed, uint64_t first)
 {
     wr_progress settled = processed;
     wr_mutex_lock(&tx->mutex);
     wr_window_rewind(&tx->window, acknowledged);
+    uint64_t dropped = wr_window_drop_over(&tx->window, limit);
+    tx->limit = limit;
+    tx->too_large += dropped;
     if (acknowledged && wr_window_waiting(&tx->window) > 0 && first < processed.count) {
         settled.count = first;
         wr_marks_reset(&tx->marks, settled);
@@ -256,6 +247,7 @@ wr_progress wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress pr
         wr_marks_reset(&tx->marks, settled);
     }
     wr_mutex_unlock(&tx->mutex);
+    log_dropped(tx, dropped);
     return settled;
 }
 
@@ -323,7 +315,11 @@ wr_transmit_state wr_transmit_get_state(wr_transmit *tx)
 
 static weir_err wait_for_room(wr_transmit *tx, bool wait)
 {
-    while (!is_inside(tx) && is_full(tx)) {
+    if (is_inside(tx)) {
+        bool over = wr_window_waiting(&tx->window) >= WR_TRANSMIT_MESSAGES_MAX + WR_OVERFLOW_MAX;
+        return over ? WEIR_ERR_FULL : WEIR_OK;
+    }
+    while (is_full(tx)) {
         if (tx->closing) {
             return WEIR_ERR_CLOSED;
         }
@@ -357,7 +353,7 @@ static void flush_soon(wr_transmit *tx)
 static weir_err send_at_once(wr_transmit *tx, weir_message *msg)
 {
     if (wr_window_waiting(&tx->window) > 0) {
-        (void)send_queued(tx); /* where memory is shared, nobody tells that the peer is further */
+        send_queued(tx); /* where memory is shared, nobody tells that the peer is further */
     }
     if (wr_window_waiting(&tx->window) > 0 || !may_send(tx)) {
         return WEIR_ERR_WOULD_BLOCK;

@@ -31,7 +31,8 @@
 #define WR_TRANSMIT_GATHER_NS 50000u
 
 /* Where publishers wait: messages and bytes that are queued and not yet given to the channel. A
- * callback of the module may go over it by what it publishes before it returns. */
+ * callback of the module may go over it by what it publishes before it returns, at most
+ * WR_OVERFLOW_MAX messages (module/host.h). */
 #define WR_TRANSMIT_MESSAGES_MAX 1024u
 #define WR_TRANSMIT_BYTES_MAX (64u * 1024u * 1024u)
 
@@ -46,8 +47,8 @@ typedef struct wr_transmit {
     wr_window window;
     wr_marks marks;      /* what may be acknowledged when what was published is written */
     wr_channel *channel; /* borrowed; NULL while nobody is connected, or after a failed write */
-    uint64_t limit;      /* the largest image that the peer takes */
-    uint64_t too_large;  /* how many were refused for that */
+    uint64_t limit;      /* the largest image that the peer takes: the queue holds no larger one */
+    uint64_t too_large;  /* how many were refused or dropped for that */
     bool blocked;        /* the channel takes no more until it can be written */
     bool refused;        /* it failed because memory cannot be sent along it */
     bool closing;        /* the module is being destroyed: nobody may wait */
@@ -72,9 +73,8 @@ void wr_transmit_init(wr_transmit *tx, const char *name, wr_poller *poller);
 /* Drops what is queued. */
 void wr_transmit_deinit(wr_transmit *tx);
 
-/* A module is about to be created: publishers may wait again; the peer takes images up to `limit`.
- */
-void wr_transmit_open(wr_transmit *tx, uint64_t limit);
+/* A module is about to be created: publishers may wait again. */
+void wr_transmit_open(wr_transmit *tx);
 /* The module is about to be destroyed: whoever waits, or would, gets CLOSED. */
 void wr_transmit_close(wr_transmit *tx);
 
@@ -85,11 +85,12 @@ WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count
 /* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
  * peer will acknowledge. */
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);
-/* The same in agreement with a gateway that sends its messages again from number `first` on.
- * Returns how much of what was processed it may forget: all, if it has got all that was published,
- * else what is below `first`, until the rest of that is written. */
-wr_progress wr_transmit_agree(wr_transmit *tx, bool acknowledged, wr_progress processed,
-                              uint64_t first);
+/* The same in agreement with a gateway that takes images up to `limit` bytes, and sends its
+ * messages again from number `first` on. What the queue holds for one that took larger ones is
+ * dropped. Returns how much of what was processed it may forget: all, if it has got all that was
+ * published, else what is below `first`, until the rest of that is written. */
+wr_progress wr_transmit_agree(wr_transmit *tx, uint64_t limit, bool acknowledged,
+                              wr_progress processed, uint64_t first);
 /* So much was received and processed, and what it caused is published. */
 void wr_transmit_mark(wr_transmit *tx, wr_progress processed);
 
@@ -98,8 +99,9 @@ void wr_transmit_connect(wr_transmit *tx, wr_channel *channel);
 /* Stop using the channel, so that it can be destroyed. What it holds is lost. */
 void wr_transmit_disconnect(wr_transmit *tx);
 
-/* The running thread is about to call the module: until leave, its publishing never waits, and what
- * is published is gathered. Leave writes it. A callback of another remote may lie between. */
+/* The running thread is about to call the module: until leave, its publishing never waits (but can
+ * be FULL), and what is published is gathered. Leave writes it. A callback of another remote may
+ * lie between. */
 void wr_transmit_enter(wr_transmit *tx);
 void wr_transmit_leave(wr_transmit *tx);
 /* Will leave write anything? */

@@ -41,8 +41,8 @@ static void open_queue(wr_transmit *tx)
     (void)receive_all(channels[1]);
     assert_int_equal(wr_poller_create(&poller), WEIR_OK);
     wr_transmit_init(tx, "test", poller);
-    wr_transmit_open(tx, WR_MESSAGE_LIMIT_DEFAULT);
-    wr_transmit_rewind(tx, true);
+    (void)wr_transmit_agree(tx, WR_MESSAGE_LIMIT_DEFAULT, true, (wr_progress){0, 0}, 0);
+    wr_transmit_open(tx);
     (void)receive_all(channels[0]);
     wr_transmit_connect(tx, channels[0]);
 }

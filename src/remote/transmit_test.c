@@ -240,32 +240,6 @@ static void publishing_inside_receive_goes_over_the_limit_and_never_waits(void *
 }
 
 /* Two directions that wait for each other would never end. */
-/* A module may poll another remote of its program, whose module is called then. */
-static void callback_within_that_of_another_remote_leaves_that_as_it_was(void **state)
-{
-    (void)state;
-    wr_poller *poller = NULL;
-    ASSERT_OK(wr_poller_create(&poller));
-    wr_transmit one, other;
-    wr_transmit_init(&one, "one", poller);
-    wr_transmit_init(&other, "other", poller);
-    weir_message *msg = message_of("x");
-    for (unsigned i = 0; i < WR_TRANSMIT_MESSAGES_MAX; i++) {
-        ASSERT_OK(wr_transmit_publish(&one, msg, false));
-    }
-    wr_transmit_enter(&one);
-    wr_transmit_enter(&other);
-    ASSERT_OK(wr_transmit_publish(&one, msg, false)); /* over the limit: it may not wait */
-    wr_transmit_leave(&other);
-    ASSERT_OK(wr_transmit_publish(&one, msg, false));
-    wr_transmit_leave(&one);
-    assert_int_equal(wr_transmit_publish(&one, msg, false), WEIR_ERR_FULL);
-    weir_message_unref(msg);
-    wr_transmit_deinit(&other);
-    wr_transmit_deinit(&one);
-    wr_poller_destroy(poller);
-}
-
 static void gateway_that_does_not_read_is_not_read_and_nothing_is_lost(void **state)
 {
     (void)state;
@@ -563,7 +537,6 @@ int main(void)
         cmocka_unit_test(waiting_publishers_get_closed_when_the_module_is_destroyed),
         cmocka_unit_test(waiting_publishers_go_on_when_the_gateway_reads),
         cmocka_unit_test(publishing_inside_receive_goes_over_the_limit_and_never_waits),
-        cmocka_unit_test(callback_within_that_of_another_remote_leaves_that_as_it_was),
         cmocka_unit_test(gateway_that_does_not_read_is_not_read_and_nothing_is_lost),
         cmocka_unit_test(message_over_an_old_gateways_limit_is_refused),
         cmocka_unit_test(new_gateways_limit_holds),

@@ -8,7 +8,7 @@ import struct
 
 DEADLINE_S = 60
 GREETING = bytes.fromhex("0053500000100000")
-CREATE, REPLY, START, DESTROY = 1, 2, 3, 4
+CREATE, REPLY, START, DESTROY, ACKNOWLEDGE = 1, 2, 3, 4, 7
 CREATED, DETACHED = 0, 0xFF
 
 
@@ -28,6 +28,11 @@ def extension(*entries):
 def protocol(first, last):
     """The extension entry that says which protocol versions its sender speaks."""
     return 8, struct.pack(">HH", first, last)
+
+
+def window(messages):
+    """The extension entry that says how many messages its sender keeps unacknowledged."""
+    return 4, struct.pack(">I", messages)
 
 
 def entries_of(block):

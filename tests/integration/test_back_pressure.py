@@ -5,6 +5,7 @@ shows account for every message: accepted = delivered + dropped + queued."""
 import re
 import select
 import signal
+import struct
 
 import harness
 import sp
@@ -15,6 +16,13 @@ LIMIT = 16
 FULL_S = 0.5  # a socket that is read is not full for so long
 COUNTERS = re.compile(r"^link (.*) -> (.*): accepted (\d+), delivered (\d+), dropped (\d+) \(full\) "
                       r"\+ (\d+) \(closed\) \+ 0 \(poison\), queued (\d+) \(limit \d+, [a-z.]+\)$", re.MULTILINE)
+
+
+class Acknowledged(sp.Session):
+    """The remote agrees on acknowledgement."""
+
+    def reply(self):
+        return sp.reply(sp.CREATED, sp.extension((1, struct.pack(">I", 1))))
 
 
 class BackPressure(harness.WeirTest):
@@ -115,6 +123,17 @@ class BackPressure(harness.WeirTest):
             counters = self.wait_for_counters(gateway, "absent", lambda *counters:
                                               counters[4] >= LIMIT, "the queue is full")
             self.assertLess(counters[0] * len(image), sent, "not all was read")
+            gateway.stop()
+
+    def test_remote_source_that_is_held_up_is_told_what_was_taken(self):
+        """Else it would keep, and send again, what the gateway took long ago."""
+        gateway = self.start_gateway(
+            [remote("remote", "control"), remote("absent", "absent_control")],
+            [link("remote", "absent", limit=LIMIT)])
+        with Acknowledged(self.listener, self.folder) as session:
+            session.messages.send(64 * LIMIT * sp.frame(sp.message(b"x")))
+            taken = struct.unpack(">Q", session.control.expect_control(sp.ACKNOWLEDGE)[8:])[0]
+            self.assertIn(taken, range(LIMIT, 64 * LIMIT), "some, and not all")
             gateway.stop()
 
     def send_until_full(self, sock, image):

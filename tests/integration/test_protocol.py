@@ -3,6 +3,7 @@
 versions in both logs."""
 
 import os
+import struct
 
 import harness
 import sp
@@ -11,6 +12,7 @@ from harness import hello_world, link, logger, remote
 HOSTED = ('{"outprocess.loader":{"name":"native","entrypoint":{"module.path":"%s"}}}'
           % harness.MODULES["pass"])
 IN_COMMON = [(), (sp.protocol(1, 1),), (sp.protocol(1, 2),), (sp.protocol(1, 65535),)]
+ACKNOWLEDGING = (1, struct.pack(">I", 1))
 NEWER = sp.protocol(2, 3)
 REFUSAL = "no protocol version in common: 1 to 1 are spoken here, 2 to 3 by the other side"
 
@@ -56,6 +58,17 @@ class TowardsGateway(harness.WeirTest):
                     peer.control.expect_control(sp.START)
                     self.assertEqual(gateway.troubles(), [])
                     gateway.stop()
+
+    def test_quarter_of_a_small_window_is_acknowledged_at_once(self):
+        """Not all that came, together, when it is time to."""
+        gateway = self.start_it()
+        with Remote(self, ACKNOWLEDGING, sp.window(4)) as peer, peer.messages.accept() as messages:
+            messages.greet()
+            peer.control.expect_control(sp.START)
+            messages.send(640 * sp.frame(sp.message(b"x")))
+            told = struct.unpack(">Q", peer.control.expect_control(sp.ACKNOWLEDGE)[8:])[0]
+            self.assertIn(told, range(1, 640))
+            gateway.stop()
 
     def test_none_in_common_is_refused_and_others_run(self):
         gateway = self.start_it()
