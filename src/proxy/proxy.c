@@ -125,27 +125,35 @@ static void finish_stop(wr_proxy *proxy)
     say_done(proxy, &proxy->stopped);
 }
 
+/* Write what is on its way, then destroy; what was written before that the remote module is still
+ * to process. */
+static void send_destroy(wr_proxy *proxy)
+{
+    if (!wr_proxy_flush(proxy)) {
+        return; /* until the socket can be written */
+    }
+    if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
+        return; /* until an acknowledgement makes room */
+    }
+    proxy->destroy_sent =
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
+    if (!proxy->destroy_sent || proxy->channel == NULL) {
+        wr_proxy_disconnect(proxy);
+    }
+}
+
 void wr_proxy_continue_stop(wr_proxy *proxy)
 {
     if (proxy->control != NULL && !proxy->destroy_sent) {
-        if (!wr_proxy_flush(proxy)) {
-            return; /* until the socket can be written */
-        }
-        if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
-            return; /* until an acknowledgement makes room */
-        }
-        proxy->destroy_sent =
-            wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
-        if (!proxy->destroy_sent || proxy->channel == NULL) {
-            wr_proxy_disconnect(proxy);
-        }
+        send_destroy(proxy);
     }
-    if (proxy->control == NULL) {
-        say_done(proxy, &proxy->let_go);
+    if (proxy->control != NULL) {
+        return; /* until it lets go, which takes as long as what it was given, or time is over */
     }
+    say_done(proxy, &proxy->let_go);
     if (proxy->supervisor != NULL) {
         wr_proxy_end_process(proxy, proxy->destroy_sent);
-    } else if (proxy->control == NULL && !proxy->setting_aside) {
+    } else if (!proxy->setting_aside) {
         finish_stop(proxy);
     }
 }

@@ -7,7 +7,7 @@ import signal
 
 import harness
 import sp
-from harness import hello_world, link, logger, native, remote
+from harness import MODULES, WEIR, hello_world, launched, link, logger, native, remote
 
 LAST_WORDS = b"last words"
 
@@ -78,6 +78,20 @@ class Stopping(harness.WeirTest):
         self.end_with_last_words(good)
         gateway.expect_exit(1)
         self.assert_last_words_arrived()
+
+    def test_grace_period_of_a_process_begins_when_its_module_has_let_go(self):
+        """It has more to process than it could within that, and the gateway's is long."""
+        slow = launched("slow", WEIR, ["host", "slow_control"], **{"grace.period.ms": 100})
+        slow["args"] = {"outprocess.loader": {"entrypoint": {"module.path": MODULES["hang"]}},
+                        "module.args": "slow"}
+        count = 100
+        gateway = self.start_gateway([native("flood", "flood", count), slow, logger()],
+                                     [link("flood", "slow"), link("slow", "logger")],
+                                     gateway={"grace.period.ms": 3600000})
+        self.wait_for_messages(1)
+        gateway.stop()
+        self.assertEqual(gateway.troubles(), [])
+        self.assertEqual(len(harness.logged_contents(self.path("logger.txt"))), count)
 
 
 if __name__ == "__main__":
