@@ -154,16 +154,19 @@ static void begin_attach(wr_proxy *proxy)
     wr_proxy_attach(proxy);
 }
 
+/* What the configuration says, if anything, and what the peer says: the smaller one. */
+static uint64_t choose_limit(uint64_t configured, uint64_t said)
+{
+    if (configured == 0) {
+        return said != 0 ? said : WR_MESSAGE_LIMIT_OLD_PEER;
+    }
+    return said != 0 && said < configured ? said : configured;
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
-    uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
-    if (extension->message_limit != 0) {
-        limit = extension->message_limit;
-    } else if (proxy->options.message_limit != 0) {
-        limit = proxy->options.message_limit;
-    }
     wr_proxy_lock(proxy);
-    proxy->peer_limit = limit;
+    proxy->peer_limit = choose_limit(proxy->options.message_limit, extension->message_limit);
     wr_proxy_unlock(proxy);
 }
 
