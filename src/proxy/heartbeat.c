@@ -59,7 +59,7 @@ static void set_timer(wr_proxy *proxy, uint64_t now)
     wr_timer_set(proxy->heartbeat_timer, next_ms);
 }
 
-static void on_tick(void *arg)
+void wr_proxy_on_heartbeat_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     uint64_t now = wr_clock_ns();
@@ -75,11 +75,6 @@ static void on_tick(void *arg)
     if (wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
         set_timer(proxy, now);
     }
-}
-
-weir_err wr_proxy_open_heartbeat(wr_proxy *proxy)
-{
-    return wr_timer_open(proxy->loop, on_tick, proxy, &proxy->heartbeat_timer);
 }
 
 void wr_proxy_begin_heartbeat(wr_proxy *proxy)

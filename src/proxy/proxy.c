@@ -75,19 +75,34 @@ void wr_proxy_start(wr_proxy *proxy)
     wr_loop_post(proxy->loop, &proxy->start_task);
 }
 
+/* The proxy's timers: where each is, and what it calls. */
+static const struct {
+    size_t offset;
+    void (*run)(void *proxy);
+} timers[] = {
+    {offsetof(wr_proxy, timer), wr_proxy_on_timer},
+    {offsetof(wr_proxy, tell_timer), wr_proxy_tell},
+    {offsetof(wr_proxy, heartbeat_timer), wr_proxy_on_heartbeat_timer},
+    {offsetof(wr_proxy, lull_timer), wr_proxy_on_lull_timer},
+    {offsetof(wr_proxy, log_timer), wr_proxy_on_log_timer},
+};
+#define TIMER_COUNT (sizeof(timers) / sizeof(timers[0]))
+
+static wr_timer **timer_at(wr_proxy *proxy, size_t index)
+{
+    return (wr_timer **)(void *)((char *)proxy + timers[index].offset);
+}
+
 static void close_times(void *arg)
 {
     wr_proxy *proxy = arg;
-    wr_timer_close(proxy->timer);
-    wr_timer_close(proxy->tell_timer);
-    wr_timer_close(proxy->heartbeat_timer);
-    wr_timer_close(proxy->lull_timer);
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        wr_timer **timer = timer_at(proxy, i);
+        wr_timer_close(*timer);
+        *timer = NULL;
+    }
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
-    proxy->timer = NULL;
-    proxy->tell_timer = NULL;
-    proxy->heartbeat_timer = NULL;
-    proxy->lull_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -119,6 +134,7 @@ static void finish_stop(wr_proxy *proxy)
                (unsigned long long)lost, wr_text_plural(lost, "message was", "messages were"),
                wr_text_plural(lost, "it", "they"));
     }
+    wr_log_limit_end(&proxy->log_limit, proxy->node->name);
     close_times(proxy);
     wr_proxy_unwatch_folder(proxy);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_OVER);
@@ -223,15 +239,9 @@ static void on_free(wr_task *task)
 static void open_times(void *arg)
 {
     wr_proxy *proxy = arg;
-    weir_err err = wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer);
-    if (err == WEIR_OK) {
-        err = wr_timer_open(proxy->loop, wr_proxy_tell, proxy, &proxy->tell_timer);
-    }
-    if (err == WEIR_OK) {
-        err = wr_proxy_open_heartbeat(proxy);
-    }
-    if (err == WEIR_OK) {
-        err = wr_proxy_open_lull(proxy);
+    weir_err err = WEIR_OK;
+    for (size_t i = 0; i < TIMER_COUNT && err == WEIR_OK; i++) {
+        err = wr_timer_open(proxy->loop, timers[i].run, proxy, timer_at(proxy, i));
     }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);

@@ -3,7 +3,7 @@
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
  * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
- * module and from it) and shrink.c (memory that they need no more).
+ * module and from it), shrink.c (memory that they need no more) and left_out.c (log lines).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -109,6 +109,8 @@ struct wr_proxy {
     char refusal[WR_REASON_SIZE]; /* why somebody who is there cannot be connected to, as it was
                                    * logged; "" until somebody greets */
     wr_log_limit log_limit;       /* of wr_proxy_log */
+    wr_timer *log_timer;          /* say what it left out */
+    bool log_soon;                /* it runs */
     char trouble[WR_REASON_SIZE]; /* why an attempt to attach failed, likewise until one succeeds */
     bool start_wanted;
     bool start_sent;
@@ -168,7 +170,13 @@ void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 
 /* The loop: a line that the remote module's side causes, as often as it likes. */
 #define wr_proxy_log(proxy, level, ...)                                                            \
-    wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__)
+    (wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__),  \
+     wr_proxy_count_soon(proxy))
+
+/* left_out.c: on the loop. */
+/* If lines were left out, have the log say how many: also if no further one comes. */
+void wr_proxy_count_soon(wr_proxy *proxy);
+void wr_proxy_on_log_timer(void *proxy);
 
 /* control_folder.c: on the loop. */
 /* Watch the control id's folder, if it is there and not watched yet. */
@@ -253,8 +261,8 @@ void wr_proxy_hold_all(wr_proxy *proxy);
 /* It is given all at once, whatever happened. */
 void wr_proxy_trust(wr_proxy *proxy);
 
-/* heartbeat.c: on the loop. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
+/* heartbeat.c: on the loop. */
+void wr_proxy_on_heartbeat_timer(void *proxy);
 /* From running to the end of the connection. */
 void wr_proxy_begin_heartbeat(wr_proxy *proxy);
 void wr_proxy_end_heartbeat(wr_proxy *proxy);
@@ -286,8 +294,8 @@ bool wr_proxy_flush(wr_proxy *proxy);
 /* The same, and let the node go on, for whatever it was paused. */
 void wr_proxy_flush_and_go_on(wr_proxy *proxy);
 
-/* shrink.c: on the loop. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_lull(wr_proxy *proxy);
+/* shrink.c: on the loop. */
+void wr_proxy_on_lull_timer(void *proxy);
 /* Messages were acknowledged. If those were all, give memory back when no more come for a while. */
 void wr_proxy_shrink_later(wr_proxy *proxy);
 
