@@ -9,7 +9,7 @@
 #define TIME_MAX_MS 3600000u
 
 enum { RESTART_POLICY, RESTART_BACKOFF, RESTART_BURST, RESTART_WINDOW, RESTART_POISON };
-enum { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT };
+enum { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, HEARTBEAT_START };
 
 typedef struct restart_draft {
     wr_restart_config config;
@@ -108,6 +108,12 @@ static const wr_option heartbeat_options[] = {
                            .max = TIME_MAX_MS,
                            .offset = offsetof(wr_heartbeat_config, timeout_ms),
                            .take = wr_take_u32},
+    [HEARTBEAT_START] = {.key = "start.timeout.ms",
+                         .summary = "how long the module may take until it is started",
+                         .kind = WR_OPTION_NUMBER,
+                         .max = TIME_MAX_MS,
+                         .offset = offsetof(wr_heartbeat_config, start_timeout_ms),
+                         .take = wr_take_u32},
 };
 
 const wr_option_table wr_restart_options = WR_OPTION_TABLE("Restart", restart_options);

@@ -172,7 +172,9 @@ static bool set_heartbeat(json_t *module, const wr_crash_settings *settings)
     json_t *heartbeat = json_object();
     bool ok =
         wr_crash_set(heartbeat, "interval.ms", json_integer(settings->heartbeat.interval_ms)) &&
-        wr_crash_set(heartbeat, "timeout.ms", json_integer(settings->heartbeat.timeout_ms));
+        wr_crash_set(heartbeat, "timeout.ms", json_integer(settings->heartbeat.timeout_ms)) &&
+        wr_crash_set(heartbeat, "start.timeout.ms",
+                     json_integer(settings->heartbeat.start_timeout_ms));
     return wr_crash_set(module, "heartbeat", heartbeat) && ok;
 }
 

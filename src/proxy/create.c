@@ -22,8 +22,17 @@ void wr_proxy_send_start(wr_proxy *proxy)
         proxy->start_sent) {
         return;
     }
+    const wr_control_message start = {.type = WR_CONTROL_START};
     proxy->start_sent = true;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
+    if ((proxy->features & WR_FEATURE_HEARTBEAT) == 0) {
+        (void)wr_proxy_send_control(proxy, &start);
+        wr_proxy_enter_service(proxy);
+        return;
+    }
+    /* Together, so that no message can come between them: it answers when its start has returned.
+     */
+    (void)wr_proxy_queue_control(proxy, &start);
+    wr_proxy_ask_heartbeat(proxy);
 }
 
 void wr_proxy_forget_message_path(wr_proxy *proxy)
@@ -131,6 +140,7 @@ void wr_proxy_begin_create(wr_proxy *proxy)
     }
     proxy->unanswered = 0;
     proxy->answered = false;
+    wr_proxy_begin_starting(proxy);
     send_create(proxy);
 }
 
@@ -222,6 +232,7 @@ static void be_refused(wr_proxy *proxy)
     if (proxy->supervisor != NULL) {
         wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
+        wr_proxy_end_starting(proxy);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
 }

@@ -105,8 +105,12 @@ void wr_proxy_heard(wr_proxy *proxy)
 
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number)
 {
-    if (number == proxy->beat_number) {
-        proxy->beat_asked = false;
-        wr_proxy_go_on_carefully(proxy);
+    if (number != proxy->beat_number) {
+        return;
     }
+    proxy->beat_asked = false;
+    if (proxy->starting && wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
+        wr_proxy_enter_service(proxy);
+    }
+    wr_proxy_go_on_carefully(proxy);
 }

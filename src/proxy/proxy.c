@@ -66,6 +66,7 @@ static void on_start(wr_task *task)
     wr_proxy *proxy = WR_PROXY_OF(task, start_task);
     if (!proxy->start_wanted) {
         proxy->start_wanted = true;
+        wr_proxy_begin_starting_anew(proxy);
         wr_proxy_go_on(proxy);
     }
 }
@@ -81,6 +82,7 @@ static const struct {
     void (*run)(void *proxy);
 } timers[] = {
     {offsetof(wr_proxy, timer), wr_proxy_on_timer},
+    {offsetof(wr_proxy, start_timer), wr_proxy_on_start_timer},
     {offsetof(wr_proxy, tell_timer), wr_proxy_tell},
     {offsetof(wr_proxy, heartbeat_timer), wr_proxy_on_heartbeat_timer},
     {offsetof(wr_proxy, lull_timer), wr_proxy_on_lull_timer},
@@ -184,7 +186,8 @@ static void on_stop(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
-    wr_proxy_end_heartbeat(proxy); /* from now on there is the deadline */
+    wr_proxy_end_starting(proxy); /* from now on there is the deadline */
+    wr_proxy_end_heartbeat(proxy);
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
     wr_proxy_trust(proxy); /* there is no time for anything else */
     wr_proxy_continue_stop(proxy);

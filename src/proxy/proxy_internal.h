@@ -2,8 +2,9 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
- * module and from it), shrink.c (memory that they need no more) and left_out.c (log lines).
+ * careful.c (messages that it dies of), starting.c and heartbeat.c (does it hang?), send.c and
+ * transfer.c (messages to the remote module and from it), shrink.c (memory that they need no more)
+ * and left_out.c (log lines).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -97,6 +98,9 @@ struct wr_proxy {
     wr_timer *lull_timer; /* the window may be made small */
     wr_lull lull;
     wr_timer *timer;               /* the next try, or the end of patience */
+    wr_timer *start_timer;         /* it must be in service by then */
+    bool starting;                 /* ... and is not yet */
+    uint64_t start_due_ns;         /* when that timer was to ring */
     wr_folder_watch *folder_watch; /* NULL: there is no such folder, as far as is known */
     wr_supervisor *supervisor;
     uint32_t retry_ms;
@@ -200,6 +204,8 @@ void wr_proxy_disconnect(wr_proxy *proxy);
 /* control.c: on the loop. */
 /* False: it is not sent, and will not be. */
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* The same, but it goes with the next that is sent: the peer sees both at the same time. */
+bool wr_proxy_queue_control(wr_proxy *proxy, const wr_control_message *message);
 void wr_proxy_on_control(void *proxy, unsigned ready);
 void wr_proxy_on_control_task(wr_task *task);
 /* Tell the remote module how many of its messages have arrived; soon. */
@@ -261,9 +267,21 @@ void wr_proxy_hold_all(wr_proxy *proxy);
 /* It is given all at once, whatever happened. */
 void wr_proxy_trust(wr_proxy *proxy);
 
+/* starting.c: on the loop. */
+/* Its time runs, if it did not run already. */
+void wr_proxy_begin_starting(wr_proxy *proxy);
+/* If it runs: from now on. */
+void wr_proxy_begin_starting_anew(wr_proxy *proxy);
+void wr_proxy_end_starting(wr_proxy *proxy);
+/* Its start has returned, as far as can be known. */
+void wr_proxy_enter_service(wr_proxy *proxy);
+/* The connection is over. */
+void wr_proxy_leave_service(wr_proxy *proxy);
+void wr_proxy_on_start_timer(void *proxy);
+
 /* heartbeat.c: on the loop. */
 void wr_proxy_on_heartbeat_timer(void *proxy);
-/* From running to the end of the connection. */
+/* From its service to the end of the connection. */
 void wr_proxy_begin_heartbeat(wr_proxy *proxy);
 void wr_proxy_end_heartbeat(wr_proxy *proxy);
 /* At once. */
