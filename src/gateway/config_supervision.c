@@ -137,8 +137,11 @@ void wr_config_take_heartbeat(wr_config_reader *reader, const wr_option *option,
     wr_json_value found[WR_OPTIONS_MAX];
     wr_heartbeat_config *heartbeat =
         (wr_heartbeat_config *)(void *)((char *)target + option->offset);
-    if (wr_config_take_object(reader, value, &wr_heartbeat_options, found, heartbeat) &&
-        heartbeat->timeout_ms <= heartbeat->interval_ms) {
+    if (!wr_config_take_object(reader, value, &wr_heartbeat_options, found, heartbeat)) {
+        return;
+    }
+    heartbeat->timeout_said = found[HEARTBEAT_TIMEOUT].json != NULL;
+    if (heartbeat->timeout_ms <= heartbeat->interval_ms) {
         wr_config_problem(reader, value,
                           "\"timeout.ms\", %u, must be longer than \"interval.ms\", %u",
                           heartbeat->timeout_ms, heartbeat->interval_ms);

@@ -60,7 +60,7 @@ static int setup(void **state)
         .folder = fix->crash_folder,
         .reports_max = 10,
         .args = "{\"a\": [1, \"two\"]}",
-        .heartbeat = {250, 900, 3000},
+        .heartbeat = {250, 900, 3000, true},
         .replay_module = "/modules/libreplay.so",
         .logger_module = "logger",
     };

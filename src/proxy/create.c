@@ -96,7 +96,8 @@ static uint32_t offered_features(const wr_proxy *proxy)
 {
     bool shared = proxy->options.shared_memory && !proxy->sharing_failed &&
                   wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(proxy->control));
-    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | (shared ? WR_FEATURE_SHARED_MEMORY : 0);
+    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | WR_FEATURE_BLOCKING |
+           (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
 
 static void send_create(wr_proxy *proxy)

@@ -77,11 +77,21 @@ void wr_proxy_on_heartbeat_timer(void *arg)
     }
 }
 
+/* A module whose receive may block is silent meanwhile; how long is too long, only who knows it can
+ * say. */
+static bool is_watched(const wr_proxy *proxy)
+{
+    const wr_heartbeat_config *config = &proxy->options.heartbeat;
+    bool blocks = (proxy->features & WR_FEATURE_BLOCKING) != 0;
+    return (proxy->features & WR_FEATURE_HEARTBEAT) != 0 && config->interval_ms > 0 &&
+           (!blocks || config->timeout_said);
+}
+
 void wr_proxy_begin_heartbeat(wr_proxy *proxy)
 {
     proxy->beat_asked = false;
     proxy->silent = false;
-    if ((proxy->features & WR_FEATURE_HEARTBEAT) != 0 && proxy->options.heartbeat.interval_ms > 0) {
+    if (is_watched(proxy)) {
         proxy->heard_ns = wr_clock_ns();
         set_timer(proxy, proxy->heard_ns);
     }

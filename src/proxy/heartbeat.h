@@ -17,10 +17,11 @@ typedef struct wr_heartbeat_config {
     uint32_t interval_ms; /* 0: never asked */
     uint32_t timeout_ms;  /* after so long without a sign of life it hangs; over the interval */
     uint32_t start_timeout_ms; /* until it must be in service; 0: any time */
+    bool timeout_said;         /* holds for a module that says that it blocks, too */
 } wr_heartbeat_config;
 #define WR_HEARTBEAT_CONFIG_DEFAULT                                                                \
     {                                                                                              \
-        1000, 5000, 60000                                                                          \
+        1000, 5000, 60000, false                                                                   \
     }
 
 #endif

@@ -407,7 +407,7 @@ static weir_err init(weir_remote *remote, const weir_module_api *api, const char
     if (err != WEIR_OK) {
         return err;
     }
-    remote->host = (weir_host){.ops = &host_ops, .name = remote->control_id};
+    remote->host = (weir_host){.ops = &host_ops, .name = remote->control_id, .flags = api->flags};
     wr_random_fill(&remote->session.instance, sizeof(remote->session.instance));
     wr_transmit_init(&remote->transmit, remote->control_id, remote->poller);
     const char *launched_as = getenv(WEIR_ENV_CONTROL_ID);
