@@ -7,7 +7,7 @@ import signal
 
 import harness
 import sp
-from harness import MODULES, WEIR, hello_world, launched, link, logger, native, remote
+from harness import hello_world, link, logger, native, remote
 
 LAST_WORDS = b"last words"
 
@@ -81,9 +81,8 @@ class Stopping(harness.WeirTest):
 
     def test_grace_period_of_a_process_begins_when_its_module_has_let_go(self):
         """It has more to process than it could within that, and the gateway's is long."""
-        slow = launched("slow", WEIR, ["host", "slow_control"], **{"grace.period.ms": 100})
-        slow["args"] = {"outprocess.loader": {"entrypoint": {"module.path": MODULES["hang"]}},
-                        "module.args": "slow"}
+        slow = native("slow", "hang", "slow", isolation="process")
+        slow["loader"]["entrypoint"]["grace.period.ms"] = 100
         count = 100
         gateway = self.start_gateway([native("flood", "flood", count), slow, logger()],
                                      [link("flood", "slow"), link("slow", "logger")],
