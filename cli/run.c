@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,10 +22,14 @@
 
 #include "base/text.h"
 #include "cli.h"
+#include "platform/output.h"
 #include "weir/gateway.h"
 #include "weir/log.h"
 
 #define PROCESS_TEXT_SIZE 40
+
+/* So long a reader of what this writes may take. The gateway, and its stop, wait for it. */
+#define READER_PATIENCE_MS 1000
 
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
@@ -87,60 +92,71 @@ static int parse_arguments(int argc, char **argv, arguments *out)
 /* ---- counters, on SIGUSR1 ----------------------------------------------------------------------
  */
 
-static void print_stats(weir_gateway *gateway)
+/* One call a line, so that lines of the log do not come in between. */
+WEIR_PRINTF(2, 3) static void print_line(bool *is_read, const char *format, ...)
+{
+    char line[WR_OUTPUT_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (*is_read && length > 0) {
+        size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
+        *is_read = wr_output_write(WR_OUTPUT_ERROR, line, size, READER_PATIENCE_MS);
+    }
+}
+
+static void print_stats(weir_gateway *gateway, bool *is_read)
 {
     weir_stats stats = WEIR_STATS_INIT;
     weir_gateway_stats(gateway, &stats);
-    (void)fprintf(stderr,
-                  "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " %s, %" PRIu64 " %s\n",
-                  stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
-                  wr_text_plural(stats.modules, "module", "modules"), stats.links,
-                  wr_text_plural(stats.links, "link", "links"));
-    (void)fprintf(stderr,
-                  "messages over all links, removed ones included: accepted %" PRIu64
-                  ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
-                  " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
-                  stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
-                  stats.dropped_poison, stats.queued);
-    (void)fprintf(stderr,
-                  "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
-                  "; overruns of native modules: %" PRIu64 "\n",
-                  stats.redelivered, stats.unacknowledged, stats.overruns);
+    print_line(is_read, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " %s, %" PRIu64 " %s\n",
+               stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
+               wr_text_plural(stats.modules, "module", "modules"), stats.links,
+               wr_text_plural(stats.links, "link", "links"));
+    print_line(is_read,
+               "messages over all links, removed ones included: accepted %" PRIu64
+               ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
+               " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
+               stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
+               stats.dropped_poison, stats.queued);
+    print_line(is_read,
+               "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
+               "; overruns of native modules: %" PRIu64 "\n",
+               stats.redelivered, stats.unacknowledged, stats.overruns);
 }
 
-/* One call a line, so that lines of the log do not come in between. */
 static void print_module(void *user, const weir_module_info *info)
 {
-    (void)user;
     char process[PROCESS_TEXT_SIZE] = "";
     if (info->pid != 0) {
         (void)snprintf(process, sizeof(process), ", process %" PRId64, info->pid);
     }
-    (void)fprintf(stderr,
-                  "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
-                  ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
-                  info->name, info->loader, info->state, process, info->redelivered,
-                  info->unacknowledged, info->restarts, info->hangs, info->overruns);
+    print_line(user,
+               "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
+               ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
+               info->name, info->loader, info->state, process, info->redelivered,
+               info->unacknowledged, info->restarts, info->hangs, info->overruns);
 }
 
 static void print_link(void *user, const weir_link_info *info)
 {
-    (void)user;
-    (void)fprintf(stderr,
-                  "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
-                  " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
-                  " (limit %" PRIu32 ", %s)\n",
-                  info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
-                  info->dropped_closed, info->dropped_poison, info->queued, info->limit,
-                  info->when_full);
+    print_line(user,
+               "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
+               " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
+               " (limit %" PRIu32 ", %s)\n",
+               info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
+               info->dropped_closed, info->dropped_poison, info->queued, info->limit,
+               info->when_full);
 }
 
 static void on_report(uv_async_t *handle)
 {
     weir_gateway *gateway = handle->data;
-    print_stats(gateway);
-    weir_gateway_modules(gateway, print_module, NULL);
-    weir_gateway_links(gateway, print_link, NULL);
+    bool is_read = true; /* so far: who does not read gets no more of it */
+    print_stats(gateway, &is_read);
+    weir_gateway_modules(gateway, print_module, &is_read);
+    weir_gateway_links(gateway, print_link, &is_read);
 }
 
 /* ---- failed modules, on SIGHUP -----------------------------------------------------------------
@@ -224,6 +240,16 @@ static void end_signals(signals *from)
 /* ---- running -----------------------------------------------------------------------------------
  */
 
+/* Whoever reads this, or does not, the gateway goes on. */
+static void say(const char *path, const char *what)
+{
+    char text[WR_OUTPUT_TEXT_MAX];
+    int length = snprintf(text, sizeof(text), "%s: %s\n", path, what);
+    if (length > 0 && (size_t)length < sizeof(text)) {
+        (void)wr_output_write(WR_OUTPUT, text, (size_t)length, READER_PATIENCE_MS);
+    }
+}
+
 /* Serve `loop` until a stop signal, which may have come already. */
 static int run_gateway(const char *path, uv_loop_t *loop, signals *from)
 {
@@ -238,11 +264,9 @@ static int run_gateway(const char *path, uv_loop_t *loop, signals *from)
     }
     weir_err err = weir_gateway_start(gateway);
     if (err == WEIR_OK) {
-        (void)printf("%s: running; Ctrl-C stops it\n", path);
-        (void)fflush(stdout);
+        say(path, "running; Ctrl-C stops it");
         (void)uv_run(loop, UV_RUN_DEFAULT);
-        (void)printf("%s: stopping; Ctrl-C once more ends it at once\n", path);
-        (void)fflush(stdout);
+        say(path, "stopping; Ctrl-C once more ends it at once");
         err = weir_gateway_stop(gateway);
     }
     weir_gateway_destroy(gateway);

@@ -63,10 +63,10 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_gateway_start(weir_gateway *gateway);
 /**
  * Stop in order: sources first, then what they feed; those that do not feed each other side by
  * side. Each is destroyed after its mailboxes are empty. For that, and for remote modules to end,
- * there is the grace period ("gateway": {"grace.period.ms"}, default 1000), of which each step has
- * its part. Processes that the gateway launched end side by side; this waits for them. Harmless
- * when stopped already. Errors: TIMEOUT (a native module does not return from receive; it was left
- * as it is, and named in the log).
+ * there is the grace period ("gateway": {"grace.period.ms"}, default 1000), of which each step
+ * has a part for itself. Processes that the gateway launched end side by side; this waits for them.
+ * Harmless when stopped already. Errors: TIMEOUT (a native module does not return from receive; it
+ * was left as it is, and named in the log).
  */
 WEIR_API weir_err weir_gateway_stop(weir_gateway *gateway);
 

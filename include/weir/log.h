@@ -4,6 +4,8 @@
  *
  * The default sink writes to standard error, one line in one write:
  *     2026-11-22T23:29:43.123Z info  [logger] text
+ * Who reads it and stops reading holds nobody up for more than 50 ms: the lines for which there is
+ * no room are counted, and their number is the first line when there is.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
@@ -31,7 +33,8 @@ typedef enum weir_log_level {
 
 /**
  * Where lines go. `who` names the module or the part of Weir. `text` has no line break.
- * Called by any thread, several at once; must not call back into Weir.
+ * Called by any thread, several at once, and by those on which everything depends: it should not
+ * wait. It must not call back into Weir.
  */
 typedef void (*weir_log_sink)(void *user, weir_log_level level, const char *who, const char *text);
 

@@ -40,7 +40,8 @@ typedef struct weir_module_api {
     const char *name;        /**< of the kind of module, such as "logger" */
     const char *summary;     /**< one line for people */
     uint32_t flags;          /**< WEIR_MODULE_... */
-    const char *args_schema; /**< JSON Schema of args; NULL: anything */
+    const char *args_schema; /**< JSON Schema of args, for people and tools: Weir does not
+                                  check args by it. NULL: anything */
 
     /**
      * Make an instance. `args` is JSON text, "null" when the configuration has none; borrowed.

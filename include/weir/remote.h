@@ -60,7 +60,9 @@ WEIR_API WEIR_MUST_CHECK weir_err weir_remote_run(weir_remote *remote);
  *  weir_remote_fd readable once. Any thread, and signal handlers. */
 WEIR_API void weir_remote_interrupt(weir_remote *remote);
 
-/** Serve the gateway, and the next one, on a thread of the library's. Errors: STATE, MEMORY. */
+/** Serve the gateway, and the next one, on a thread of the library's. Should that be unable to go
+ * on (what weir_remote_run returns IO and MEMORY for) it says so in the log, and ends. Errors:
+ * STATE, MEMORY. */
 WEIR_API WEIR_MUST_CHECK weir_err weir_remote_start(weir_remote *remote);
 
 /** End that thread; the module stays as it is. Harmless when not started. Not from receive. */
@@ -77,7 +79,8 @@ WEIR_API int weir_remote_fd(const weir_remote *remote);
 WEIR_API WEIR_MUST_CHECK weir_err weir_remote_poll(weir_remote *remote);
 
 /** Destroy the module if there is one, say goodbye to the gateway, remove the sockets, free the
- *  remote. NULL is allowed. Not from receive. */
+ *  remote. NULL is allowed. Not from receive, and not while another thread runs or polls it: end
+ *  that first (weir_remote_interrupt). A thread of weir_remote_start is ended. */
 WEIR_API void weir_remote_detach(weir_remote *remote);
 
 /** Did the gateway launch this process for this remote? Then it ends when the module ends. */

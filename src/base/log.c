@@ -1,36 +1,83 @@
 /* SPDX-License-Identifier: MIT
  *
  * The log: cut and clean each line, give it to the sink. The level is read by every thread and
- * orders nothing; the sink is set before other threads use Weir and never changes under them.
+ * orders nothing; the sink is set before other threads use Weir and never changes under them. What
+ * the default sink keeps is guarded by its mutex.
  */
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/text.h"
 #include "platform/clock.h"
+#include "platform/output.h"
+#include "platform/thread.h"
 
 #define WHO_TEXT_MAX 128u
 /* The time, a space, the padded level, " [who] " and a line break. */
 #define LINE_SIZE (WEIR_TIME_SIZE + 1u + 5u + 2u + WHO_TEXT_MAX + 2u + WEIR_LOG_TEXT_MAX + 2u)
 
+_Static_assert(LINE_SIZE <= WR_OUTPUT_TEXT_MAX, "a line is one write");
+
+/* So long a reader may be kept from reading by a busy machine. */
+#define READER_PATIENCE_MS 50
+
 static atomic_int threshold = WEIR_LOG_INFO;
 
-/* Standard error is unbuffered, so one fwrite is one write and lines of several threads and
- * processes do not mix. A failure to write has nowhere to be reported. */
-static void write_to_stderr(void *user, weir_log_level level, const char *who, const char *text)
+static struct {
+    wr_once once;
+    wr_mutex mutex;
+    uint64_t missing; /* lines for which there was no room, since the last that was written */
+} standard_error = {.once = WR_ONCE_INIT};
+
+static void init_standard_error(void)
 {
-    (void)user;
+    wr_mutex_init(&standard_error.mutex);
+}
+
+/* One line in one write, so that those of several processes do not mix. */
+static bool write_line(weir_log_level level, const char *who, const char *text, int patience_ms)
+{
     char now[WEIR_TIME_SIZE];
     char line[LINE_SIZE];
     weir_time_now(now);
     int length = snprintf(line, sizeof(line), "%s %-5s [%s] %s\n", now, weir_log_level_name(level),
                           who, text);
-    if (length > 0) {
-        size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
-        (void)fwrite(line, 1, size, stderr);
+    if (length <= 0) {
+        return true;
     }
+    size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
+    return wr_output_write(WR_OUTPUT_ERROR, line, size, patience_ms);
+}
+
+/* False: there is still no room. */
+static bool tell_missing(void)
+{
+    char text[80];
+    if (standard_error.missing == 0) {
+        return true;
+    }
+    (void)snprintf(text, sizeof(text), "lines missing here, which nobody read in time: %" PRIu64,
+                   standard_error.missing);
+    return write_line(WEIR_LOG_WARN, "log", text, 0);
+}
+
+/* A reader that does not read is waited for once, for a moment; then its lines are counted. Who
+ * logs may be the control loop, on which everything depends. */
+static void write_to_stderr(void *user, weir_log_level level, const char *who, const char *text)
+{
+    (void)user;
+    wr_once_run(&standard_error.once, init_standard_error);
+    wr_mutex_lock(&standard_error.mutex);
+    if (tell_missing()) {
+        standard_error.missing = 0;
+    }
+    if (standard_error.missing > 0 || !write_line(level, who, text, READER_PATIENCE_MS)) {
+        standard_error.missing++;
+    }
+    wr_mutex_unlock(&standard_error.mutex);
 }
 
 static weir_log_sink current_sink = write_to_stderr;

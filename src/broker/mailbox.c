@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "message/message.h"
 
 #define OVERFLOW_FIRST 64u /* messages that an overflow list has room for at first */
 
@@ -214,8 +215,7 @@ static void drop_unqueued(wr_mailbox *box, weir_message *msg)
 /* The bytes that this message counts for: 0 unless it is large. */
 static uint64_t large_size(const weir_message *msg)
 {
-    size_t size = 0;
-    (void)weir_message_image(msg, &size);
+    uint64_t size = wr_message_size(msg);
     return size < WR_QUEUE_LARGE ? 0 : size;
 }
 

@@ -163,11 +163,12 @@ void wr_instance_drain(wr_instance *instance, wr_broker *broker, uint64_t deadli
     (void)wr_broker_drain(broker, instance->node, deadline_ns); /* the end counts what is left */
 }
 
-weir_err wr_instance_end(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
+weir_err wr_instance_end(wr_instance *instance, wr_broker *broker, uint64_t return_ns,
+                         uint64_t let_go_ns)
 {
     const char *name = instance->config->name;
     uint64_t dropped = 0;
-    weir_err err = wr_broker_close(broker, instance->node, deadline_ns, &dropped);
+    weir_err err = wr_broker_close(broker, instance->node, return_ns, &dropped);
     if (err != WEIR_OK) {
         wr_log(name, WEIR_LOG_ERROR,
                "does not return from receive within the grace period; it is left as it is");
@@ -178,7 +179,7 @@ weir_err wr_instance_end(wr_instance *instance, wr_broker *broker, uint64_t dead
                wr_text_plural(dropped, "message was", "messages were"));
     }
     if (instance->proxy != NULL) {
-        wr_proxy_stop(instance->proxy, deadline_ns);
+        wr_proxy_stop(instance->proxy, let_go_ns);
     } else {
         destroy_native(instance);
     }
@@ -194,10 +195,9 @@ void wr_instance_wait_let_go(wr_instance *instance)
 
 weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
 {
-    bool remote = instance->proxy != NULL;
     wr_instance_drain(instance, broker, deadline_ns);
-    weir_err err = wr_instance_end(instance, broker,
-                                   remote ? deadline_ns : wr_instance_return_deadline(deadline_ns));
+    weir_err err =
+        wr_instance_end(instance, broker, wr_instance_return_deadline(deadline_ns), deadline_ns);
     wr_instance_wait_let_go(instance);
     return err;
 }

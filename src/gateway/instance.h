@@ -75,12 +75,12 @@ WEIR_MUST_CHECK weir_err wr_instance_start(wr_instance *instance, wr_error *erro
 void wr_instance_drain(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns);
 /*
  * Let it run no more, and destroy it: a native one before this returns, however long that takes; of
- * a remote one this begins, and it has until the deadline. What is still queued is dropped and
- * counted. Errors: TIMEOUT (native: it has not returned from receive at the deadline; nothing of it
+ * a remote one this begins, and it has until `let_go_ns`. What is still queued is dropped and
+ * counted. Errors: TIMEOUT (native: it has not returned from receive at `return_ns`; nothing of it
  * may be freed).
  */
 WEIR_MUST_CHECK weir_err wr_instance_end(wr_instance *instance, wr_broker *broker,
-                                         uint64_t deadline_ns);
+                                         uint64_t return_ns, uint64_t let_go_ns);
 /* Wait until nothing comes from it any more; a process of its own may still be ending. */
 void wr_instance_wait_let_go(wr_instance *instance);
 

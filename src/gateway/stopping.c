@@ -2,8 +2,8 @@
  *
  * Stopping a gateway's modules: wave by wave, sources first, those of a wave side by side.
  *
- * Each step of a wave has its part of the grace period: as much of what is left as each step after
- * it. So a module that takes long, or does not end at all, takes nothing from those that it feeds.
+ * Half of the grace period goes to who needs it first, the other half to all steps in equal parts:
+ * one slow module may take its time, and one that does not end at all leaves the others theirs.
  * What native modules take to return from receive and to be destroyed is nobody's part: it cannot
  * be cut short, and the end of the grace period is put off by as much.
  */
@@ -17,14 +17,17 @@ typedef struct stopping {
     wr_instance **order; /* NULL: out of memory, and they stop one by one, as they were added */
     size_t *waves;       /* the number of each one's wave, in this order */
     uint64_t deadline_ns;
-    size_t parts; /* steps to come */
+    uint64_t part_ns; /* of the grace period, for each step at least */
+    size_t parts;     /* steps to come */
 } stopping;
 
 /* Some of one wave, in the stopping order. */
 typedef struct wave {
     size_t begin;
     size_t end;
-    bool remote; /* one of them is */
+    bool remote;        /* one of them is */
+    uint64_t return_ns; /* until then they return from receive */
+    uint64_t let_go_ns; /* and remote ones let go */
 } wave;
 
 static wr_instance *instance_at(const stopping *stop, size_t place)
@@ -65,47 +68,61 @@ static size_t count_parts(const stopping *stop)
     return parts;
 }
 
-/* When the next step's part of the time is over. */
+/* When the next step's part of the time is over: the steps after it keep theirs. */
 static uint64_t take_part(stopping *stop)
 {
+    stop->parts--;
+    uint64_t end_ns = stop->deadline_ns - stop->parts * stop->part_ns;
     uint64_t now = wr_clock_ns();
-    uint64_t left = stop->deadline_ns > now ? stop->deadline_ns - now : 0;
-    return now + left / stop->parts--;
+    return end_ns > now ? end_ns : now;
 }
 
-static weir_err end_kind(const stopping *stop, const wave *w, bool remote, uint64_t deadline_ns)
+static weir_err end_kind(const stopping *stop, const wave *w, bool remote)
 {
     weir_err result = WEIR_OK;
     for (size_t i = w->begin; i < w->end; i++) {
         if (is_remote(stop, i) == remote &&
-            wr_instance_end(instance_at(stop, i), stop->gateway->broker, deadline_ns) != WEIR_OK) {
+            wr_instance_end(instance_at(stop, i), stop->gateway->broker, w->return_ns,
+                            w->let_go_ns) != WEIR_OK) {
             result = WEIR_ERR_TIMEOUT;
         }
     }
     return result;
 }
 
-static weir_err end_native(stopping *stop, const wave *w, uint64_t deadline_ns)
+static weir_err end_native(stopping *stop, const wave *w)
 {
     uint64_t before = wr_clock_ns();
-    weir_err err = end_kind(stop, w, false, wr_instance_return_deadline(deadline_ns));
+    weir_err err = end_kind(stop, w, false);
     stop->deadline_ns += wr_clock_ns() - before;
     return err;
 }
 
 /* Remote ones first: they let go while the native ones are destroyed. */
-static weir_err stop_wave(stopping *stop, const wave *w)
+static weir_err stop_wave(stopping *stop, wave *w)
 {
-    uint64_t deadline_ns = take_part(stop);
+    uint64_t drained_ns = take_part(stop);
     for (size_t i = w->begin; i < w->end; i++) {
-        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, deadline_ns);
+        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, drained_ns);
     }
-    weir_err ended = w->remote ? end_kind(stop, w, true, take_part(stop)) : WEIR_OK;
-    weir_err destroyed = end_native(stop, w, deadline_ns);
+    w->return_ns = wr_instance_return_deadline(drained_ns);
+    w->let_go_ns = w->remote ? take_part(stop) : drained_ns;
+    weir_err ended = end_kind(stop, w, true);
+    weir_err destroyed = end_native(stop, w);
     for (size_t i = w->begin; i < w->end; i++) {
         wr_instance_wait_let_go(instance_at(stop, i));
     }
     return ended != WEIR_OK ? ended : destroyed;
+}
+
+static void set_times(stopping *stop)
+{
+    stop->deadline_ns = wr_gateway_stop_deadline(stop->gateway);
+    stop->parts = count_parts(stop);
+    uint64_t now = wr_clock_ns();
+    if (stop->parts > 0 && stop->deadline_ns > now) {
+        stop->part_ns = (stop->deadline_ns - now) / 2 / stop->parts;
+    }
 }
 
 static void free_order(stopping *stop)
@@ -139,11 +156,11 @@ static void set_order(stopping *stop)
 
 weir_err wr_gateway_stop_all(weir_gateway *gateway)
 {
-    stopping stop = {.gateway = gateway, .deadline_ns = wr_gateway_stop_deadline(gateway)};
+    stopping stop = {.gateway = gateway};
     weir_err result = WEIR_OK;
     wave w = {.end = 0};
     set_order(&stop);
-    stop.parts = count_parts(&stop);
+    set_times(&stop);
     while (next_wave(&stop, &w)) {
         if (stop_wave(&stop, &w) != WEIR_OK) {
             gateway->stuck = true;

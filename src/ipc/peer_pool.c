@@ -8,7 +8,6 @@
 #include "ipc/shared_pool.h"
 
 struct wr_peer_pool {
-    atomic_size_t refs;
     wr_shared_memory *memory;
     const unsigned char *bytes;
     size_t size;
@@ -41,7 +40,6 @@ weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_er
         wr_shared_memory_close(memory);
         return wr_error_set(error, WEIR_ERR_MEMORY, "no memory for the peer's shared pool");
     }
-    atomic_init(&pool->refs, 1);
     pool->memory = memory;
     pool->bytes = wr_shared_memory_bytes(memory);
     pool->size = wr_shared_memory_size(memory);
@@ -49,24 +47,12 @@ weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out, wr_er
     return WEIR_OK;
 }
 
-wr_peer_pool *wr_peer_pool_ref(wr_peer_pool *pool)
+void wr_peer_pool_destroy(wr_peer_pool *pool)
 {
-    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
-    return pool;
-}
-
-void wr_peer_pool_unref(wr_peer_pool *pool)
-{
-    if (pool == NULL || atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1) {
-        return;
+    if (pool != NULL) {
+        wr_shared_memory_close(pool->memory);
+        free(pool);
     }
-    wr_shared_memory_close(pool->memory);
-    free(pool);
-}
-
-size_t wr_peer_pool_size(const wr_peer_pool *pool)
-{
-    return pool->size;
 }
 
 const _Atomic uint32_t *wr_peer_pool_marks(const wr_peer_pool *pool)

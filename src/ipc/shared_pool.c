@@ -29,7 +29,7 @@ struct wr_shared_pool {
     size_t units;        /* of the data */
 
     wr_mutex lock;     /* guards all that follows */
-    size_t refs;       /* the pool's own */
+    size_t owners;     /* 1 until it is destroyed */
     size_t places;     /* references to the place */
     size_t blocks;     /* that are out */
     size_t lowest;     /* no unit before this one is free */
@@ -137,15 +137,15 @@ static void give_up(wr_shared_pool *pool, size_t *count)
 {
     wr_mutex_lock(&pool->lock);
     *count -= 1;
-    if (pool->refs == 0) {
+    if (pool->owners == 0) {
         atomic_store_explicit(&pool->place.closed, true, memory_order_relaxed);
     }
     wr_shared_memory *unused = NULL;
-    if (pool->refs == 0 && pool->blocks == 0) {
+    if (pool->owners == 0 && pool->blocks == 0) {
         unused = pool->memory;
         pool->memory = NULL;
     }
-    bool last = pool->refs == 0 && pool->blocks == 0 && pool->places == 0;
+    bool last = pool->owners == 0 && pool->blocks == 0 && pool->places == 0;
     wr_mutex_unlock(&pool->lock);
     wr_shared_memory_close(unused);
     if (last) {
@@ -154,18 +154,10 @@ static void give_up(wr_shared_pool *pool, size_t *count)
     }
 }
 
-wr_shared_pool *wr_shared_pool_ref(wr_shared_pool *pool)
-{
-    wr_mutex_lock(&pool->lock);
-    pool->refs++;
-    wr_mutex_unlock(&pool->lock);
-    return pool;
-}
-
-void wr_shared_pool_unref(wr_shared_pool *pool)
+void wr_shared_pool_destroy(wr_shared_pool *pool)
 {
     if (pool != NULL) {
-        give_up(pool, &pool->refs);
+        give_up(pool, &pool->owners);
     }
 }
 
@@ -295,7 +287,7 @@ weir_err wr_shared_pool_create(size_t size, wr_shared_pool **out, wr_error *erro
     pool->data = (unsigned char *)wr_shared_memory_bytes(pool->memory) + WR_SHARED_POOL_DATA_AT;
     pool->units = units;
     pool->usable = units;
-    pool->refs = 1;
+    pool->owners = 1;
     *out = pool;
     return WEIR_OK;
 }

@@ -44,27 +44,27 @@
 
 typedef struct wr_shared_pool wr_shared_pool;
 
-/* The caller owns one reference. `size`: in bytes, with the marks.
+/* The pool is the caller's to destroy. `size`: in bytes, with the marks.
  * Errors: INVALID (under WR_SHARED_POOL_SIZE_MIN or over WR_SHARED_POOL_SIZE_MAX), and those of
  * wr_shared_memory_create. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_shared_pool_create(size_t size, wr_shared_pool **out,
                                                          wr_error *error);
-WR_SHARED wr_shared_pool *wr_shared_pool_ref(wr_shared_pool *pool);
-WR_SHARED void wr_shared_pool_unref(wr_shared_pool *pool); /* NULL is allowed */
+/* Blocks and places that are out stay valid. NULL is allowed. */
+WR_SHARED void wr_shared_pool_destroy(wr_shared_pool *pool);
 /* Its channel is gone: no more blocks. Those that are out stay valid. */
 WR_SHARED void wr_shared_pool_close(wr_shared_pool *pool);
 
-/* Valid as long as the caller's reference. */
+/* Valid until the pool is destroyed. */
 WR_SHARED wr_shared_memory *wr_shared_pool_memory(wr_shared_pool *pool);
 WR_SHARED _Atomic uint32_t *wr_shared_pool_marks(wr_shared_pool *pool);
 WR_SHARED _Atomic uint64_t *wr_shared_pool_count(wr_shared_pool *pool);
 WR_SHARED _Atomic uint32_t *wr_shared_pool_waits(wr_shared_pool *pool);
-/* The pool as a place for messages. Borrowed, as long as the caller's reference; a reference that
+/* The pool as a place for messages. Borrowed, until the pool is destroyed; a reference that
  * somebody adds to the place keeps the place, not the memory. */
 WR_SHARED wr_message_place *wr_shared_pool_place(wr_shared_pool *pool);
 
 /* A block of `size` bytes at a multiple of 64, at the lowest address there is: what was given back
- * last is mostly still in the cache. The block keeps the memory, whoever gives up the pool.
+ * last is mostly still in the cache. The block keeps the memory when the pool is destroyed.
  * NULL: no room, over the limit for one block, or closed. */
 WR_SHARED void *wr_shared_pool_get(wr_shared_pool *pool, size_t size);
 /* `size`: what it was got with. */
@@ -77,13 +77,11 @@ WR_SHARED bool wr_shared_pool_offset(const wr_shared_pool *pool, const void *byt
 
 typedef struct wr_peer_pool wr_peer_pool;
 
-/* Takes `memory`, as it came from the peer, also on failure. The caller owns one reference.
+/* Takes `memory`, as it came from the peer, also on failure. The pool is the caller's to destroy.
  * Errors: PROTOCOL (no size for a pool), MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_pool_create(wr_shared_memory *memory, wr_peer_pool **out,
                                                        wr_error *error);
-WR_SHARED wr_peer_pool *wr_peer_pool_ref(wr_peer_pool *pool);
-WR_SHARED void wr_peer_pool_unref(wr_peer_pool *pool); /* NULL is allowed */
-WR_SHARED size_t wr_peer_pool_size(const wr_peer_pool *pool);
+WR_SHARED void wr_peer_pool_destroy(wr_peer_pool *pool); /* NULL is allowed */
 /* The peer's return marks. */
 WR_SHARED const _Atomic uint32_t *wr_peer_pool_marks(const wr_peer_pool *pool);
 /* How many messages it has processed, as it says. */

@@ -187,7 +187,7 @@ static void blocks_never_overlap_and_grow_together_again(void **state)
     wr_shared_pool *pool = make();
     get_and_put_at_random(pool, make_seed(), STEPS);
     assert_all_free(pool);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 /* What first fit over the table says must come out. */
@@ -233,7 +233,7 @@ static void every_block_is_at_the_lowest_address_that_fits(void **state)
         memset(&used[unit], get, count * sizeof(bool));
     }
     give_all_back(pool, blocks, BLOCKS);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void full_pool_has_no_block_until_one_comes_back(void **state)
@@ -253,7 +253,7 @@ static void full_pool_has_no_block_until_one_comes_back(void **state)
         wr_shared_pool_put(pool, blocks[i], UNIT);
     }
     assert_all_free(pool);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void one_block_takes_at_most_a_quarter(void **state)
@@ -266,7 +266,7 @@ static void one_block_takes_at_most_a_quarter(void **state)
     void *largest = wr_shared_pool_get(pool, BLOCK_MAX);
     assert_non_null(largest);
     wr_shared_pool_put(pool, largest, BLOCK_MAX);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void without_more_memory_the_pool_stays_as_it_is(void **state)
@@ -282,7 +282,7 @@ static void without_more_memory_the_pool_stays_as_it_is(void **state)
     wr_shared_pool_put(pool, first, BLOCK_MAX);
     assert_ptr_equal(wr_shared_pool_get(pool, BLOCK_MAX), first);
     wr_shared_pool_put(pool, first, BLOCK_MAX);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void without_memory_for_the_marks_there_is_no_pool(void **state)
@@ -321,9 +321,9 @@ static void sizes_that_are_no_pool_are_refused(void **state)
                      WEIR_ERR_INVALID);
     assert_null(pool);
     assert_int_equal(wr_shared_pool_create(WR_SHARED_POOL_SIZE_MIN, &pool, NULL), WEIR_OK);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     assert_int_equal(wr_shared_pool_create(WR_SHARED_POOL_SIZE_MAX, &pool, NULL), WEIR_OK);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void only_bytes_of_the_pool_have_an_offset(void **state)
@@ -343,7 +343,7 @@ static void only_bytes_of_the_pool_have_an_offset(void **state)
     assert_false(wr_shared_pool_offset(pool, &offset, 1, &offset));
     assert_int_equal(offset, 7);
     wr_shared_pool_put(pool, first, 100);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 static void the_peer_finds_a_block_by_its_offset_and_size(void **state)
@@ -351,7 +351,6 @@ static void the_peer_finds_a_block_by_its_offset_and_size(void **state)
     (void)state;
     wr_shared_pool *pool = make();
     wr_peer_pool *peer = peer_of(pool);
-    assert_int_equal(wr_peer_pool_size(peer), POOL_SIZE);
     void *before = wr_shared_pool_get(pool, 3 * UNIT);
     char *bytes = wr_shared_pool_get(pool, 6);
     memcpy(bytes, "hello", 6);
@@ -360,11 +359,10 @@ static void the_peer_finds_a_block_by_its_offset_and_size(void **state)
     assert_ptr_not_equal(found, bytes);
     wr_shared_pool_put(pool, bytes, 6);
     wr_shared_pool_put(pool, before, 3 * UNIT);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     assert_string_equal(found, "hello"); /* as long as the peer's side */
-    wr_peer_pool_unref(wr_peer_pool_ref(peer));
-    wr_peer_pool_unref(peer);
-    wr_peer_pool_unref(NULL);
+    wr_peer_pool_destroy(peer);
+    wr_peer_pool_destroy(NULL);
 }
 
 static void the_peer_finds_nothing_outside_the_data(void **state)
@@ -382,8 +380,8 @@ static void the_peer_finds_nothing_outside_the_data(void **state)
     assert_null(wr_peer_pool_find(peer, POOL_SIZE, SIZE_MAX));
     assert_null(wr_peer_pool_find(peer, UINT64_MAX, 2));
     assert_null(wr_peer_pool_find(peer, UINT64_MAX - 1, SIZE_MAX));
-    wr_peer_pool_unref(peer);
-    wr_shared_pool_unref(pool);
+    wr_peer_pool_destroy(peer);
+    wr_shared_pool_destroy(pool);
 }
 
 static void memory_of_a_wrong_size_is_no_pool(void **state)
@@ -416,8 +414,8 @@ static void marks_are_zero_and_then_what_was_written(void **state)
     memset(data, 0xff, UNIT);
     assert_int_equal(atomic_load(&seen[WR_SHARED_POOL_MARKS - 1]), 77);
     wr_shared_pool_put(pool, data, UNIT);
-    wr_peer_pool_unref(peer);
-    wr_shared_pool_unref(pool);
+    wr_peer_pool_destroy(peer);
+    wr_shared_pool_destroy(pool);
 }
 
 static void closed_pool_keeps_its_blocks_and_gives_no_more(void **state)
@@ -428,7 +426,7 @@ static void closed_pool_keeps_its_blocks_and_gives_no_more(void **state)
     fill(&out, 5000, 0x3c);
     wr_shared_pool_close(pool);
     assert_null(wr_shared_pool_get(pool, 1));
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     give_back(pool, &out);
 }
 
@@ -439,11 +437,10 @@ static void a_block_outlives_the_pool(void **state)
     block out[2] = {{wr_shared_pool_get(pool, 5000), 0, 0}, {wr_shared_pool_get(pool, 70), 0, 0}};
     fill(&out[0], 5000, 0x3c);
     fill(&out[1], 70, 0xc3);
-    wr_shared_pool_unref(wr_shared_pool_ref(pool));
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     give_back(pool, &out[0]);
     give_back(pool, &out[1]);
-    wr_shared_pool_unref(NULL);
+    wr_shared_pool_destroy(NULL);
 }
 
 static weir_message *make_bulk(void)
@@ -473,8 +470,8 @@ static void messages_are_built_in_the_pool(void **state)
     weir_message_unref(msg);
     assert_all_free(pool);
     wr_message_place_set(NULL);
-    wr_peer_pool_unref(peer);
-    wr_shared_pool_unref(pool);
+    wr_peer_pool_destroy(peer);
+    wr_shared_pool_destroy(pool);
 }
 
 static void a_thread_gives_up_the_place_of_a_closed_pool(void **state)
@@ -484,7 +481,7 @@ static void a_thread_gives_up_the_place_of_a_closed_pool(void **state)
     wr_message_place_set(wr_shared_pool_place(pool));
     weir_message *before = make_bulk();
     wr_shared_pool_close(pool);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     assert_ptr_equal(wr_message_place_now(), wr_shared_pool_place(pool));
     weir_message *after = make_bulk();
     assert_null(wr_message_place_now());
@@ -499,7 +496,7 @@ static void a_place_alone_does_not_keep_the_memory(void **state)
     (void)state;
     wr_shared_pool *pool = make();
     wr_message_place_set(wr_shared_pool_place(pool));
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
     assert_null(wr_shared_pool_get(pool, 1)); /* it was the last */
     wr_message_place_set(NULL);
 }
@@ -520,7 +517,7 @@ static void a_thread_gives_up_its_place_when_it_ends(void **state)
                      WEIR_OK);
     wr_thread_join(&thread);
     assert_all_free(pool);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 typedef struct worker {
@@ -533,7 +530,6 @@ static void work(void *arg)
 {
     worker *self = arg;
     get_and_put_at_random(self->pool, self->seed, STEPS / 10);
-    wr_shared_pool_unref(self->pool);
 }
 
 static void threads_get_and_put_at_the_same_time(void **state)
@@ -543,7 +539,7 @@ static void threads_get_and_put_at_the_same_time(void **state)
     unsigned seed = make_seed();
     worker workers[THREADS] = {{.pool = NULL}};
     for (unsigned i = 0; i < THREADS; i++) {
-        workers[i].pool = wr_shared_pool_ref(pool);
+        workers[i].pool = pool;
         workers[i].seed = seed + i;
         assert_int_equal(wr_thread_start(&workers[i].thread, "work", work, &workers[i]), WEIR_OK);
     }
@@ -551,7 +547,7 @@ static void threads_get_and_put_at_the_same_time(void **state)
         wr_thread_join(&workers[i].thread);
     }
     assert_all_free(pool);
-    wr_shared_pool_unref(pool);
+    wr_shared_pool_destroy(pool);
 }
 
 /* The last block, the last reference and the last place, each on a thread of its own. */
@@ -581,7 +577,7 @@ static void whoever_is_last_frees_it(void **state)
         assert_int_equal(wr_thread_start(&first, "put", put_last, args), WEIR_OK);
         assert_int_equal(wr_thread_start(&second, "set", set_none, wr_shared_pool_place(pool)),
                          WEIR_OK);
-        wr_shared_pool_unref(pool);
+        wr_shared_pool_destroy(pool);
         wr_thread_join(&second); /* before the place that it was given may go */
         wr_message_place_set(NULL);
         wr_thread_join(&first);

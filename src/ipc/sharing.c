@@ -56,7 +56,7 @@ struct wr_sharing {
 static void drop_borrower(borrower *from)
 {
     if (atomic_fetch_sub_explicit(&from->references, 1, memory_order_acq_rel) == 1) {
-        wr_peer_pool_unref(from->peer);
+        wr_peer_pool_destroy(from->peer);
         wr_mutex_deinit(&from->lock);
         free(from);
     }
@@ -89,7 +89,7 @@ static void end_borrowing(borrower *from)
     wr_mutex_unlock(&from->lock);
     if (own != NULL) {
         wr_shared_pool_close(own);
-        wr_shared_pool_unref(own);
+        wr_shared_pool_destroy(own);
     }
 }
 
@@ -139,10 +139,8 @@ static void copy_image(unsigned char *to, const weir_message *msg)
 
 weir_err wr_sharing_copy_out(const weir_message *msg, weir_message **out)
 {
-    size_t size = 0;
     void *image = NULL;
-    (void)weir_message_image(msg, &size);
-    weir_err err = wr_message_image_new(size, &image, out);
+    weir_err err = wr_message_image_new(wr_message_size(msg), &image, out);
     if (err != WEIR_OK) {
         return err;
     }
@@ -272,10 +270,9 @@ static void *get_block(wr_sharing *sharing, wr_shared_pool *own, size_t size)
 /* The same message in this side's pool; NULL: no room, or a head too large for a view. */
 static weir_message *copy(wr_sharing *sharing, wr_shared_pool *own, const weir_message *msg)
 {
-    size_t size = 0;
+    size_t size = wr_message_size(msg);
     size_t head_size = 0;
     (void)wr_message_head(msg, &head_size);
-    (void)weir_message_image(msg, &size);
     void *block = head_size > WR_MESSAGE_VIEW_HEAD_MAX ? NULL : get_block(sharing, own, size);
     if (block == NULL) {
         return NULL;
@@ -295,13 +292,11 @@ static weir_message *copy(wr_sharing *sharing, wr_shared_pool *own, const weir_m
 static bool lend_own(wr_sharing *sharing, weir_message *msg, uint64_t offset, wr_shared_frame *out)
 {
     size_t head_size = 0;
-    size_t size = 0;
     (void)wr_message_head(msg, &head_size);
-    (void)weir_message_image(msg, &size);
     *out = (wr_shared_frame){.kind = WR_SHARED_REFERENCE,
                              .offset = offset,
                              .head_size = (uint32_t)head_size,
-                             .size = (uint32_t)size};
+                             .size = wr_message_size(msg)};
     return wr_lending_lend(sharing->lending, msg, &out->lent);
 }
 

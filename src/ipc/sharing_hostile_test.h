@@ -68,7 +68,7 @@ static inline int tear_down_hostile(void **state)
     if (h->block != NULL) {
         wr_shared_pool_put(h->pool, h->block, h->size);
     }
-    wr_shared_pool_unref(h->pool);
+    wr_shared_pool_destroy(h->pool);
     free(h);
     return 0;
 }

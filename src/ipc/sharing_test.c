@@ -371,6 +371,8 @@ static void window_looks_how_far_the_peer_is(void **state)
     assert_true(wr_channel_peer_waits(e->b));
     wr_channel_set_processed(e->b, sent + 1); /* it was not sent so many */
     assert_true(wr_window_blocked(&window, e->a));
+    wr_channel_set_processed(e->b, UINT64_MAX);
+    assert_true(wr_window_blocked(&window, e->a));
     wr_channel_set_processed(e->b, sent / 2);
     assert_false(wr_window_blocked(&window, e->a));
     assert_int_equal(sent / 2, window.acknowledged);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/message.h"
+
 #define RING_START 64u
 /* More than one, so that what is acknowledged does not pile up; few, so that no put takes long. */
 #define RELEASED_PER_PUT 3u
@@ -17,13 +19,6 @@
 static wr_window_place *place(const wr_window *window, uint64_t number)
 {
     return &window->ring[number & (window->capacity - 1)];
-}
-
-static uint32_t image_size(const weir_message *msg)
-{
-    size_t size = 0;
-    (void)weir_message_image(msg, &size);
-    return (uint32_t)size; /* at most WEIR_MESSAGE_SIZE_MAX */
 }
 
 /* Move all to a ring of this capacity. */
@@ -188,7 +183,7 @@ static void note_sent(wr_window *window)
 static weir_err give(wr_window *window, wr_channel *channel, weir_message *msg, bool own)
 {
     assert(window->next == window->end);
-    wr_window_place held = {.size = image_size(msg)};
+    wr_window_place held = {.size = wr_message_size(msg)};
     weir_err err = make_room(window);
     if (err == WEIR_OK) {
         err = send_held(window, channel, msg, &held);
@@ -221,7 +216,7 @@ size_t wr_window_send(wr_window *window, wr_channel *channel, weir_message **msg
     look(window, channel);
     /* Asked first: so wr_window_full, whatever ends this, counts nothing that is acknowledged. */
     while (taken < count && !wr_window_blocked(window, channel) &&
-           image_size(msgs[taken]) <= limit) {
+           wr_message_size(msgs[taken]) <= limit) {
         *err = give(window, channel, msgs[taken], true);
         if (*err != WEIR_OK) {
             break;
@@ -237,7 +232,7 @@ weir_err wr_window_put(wr_window *window, weir_message *msg)
     if (err != WEIR_OK) {
         return err;
     }
-    wr_window_place waiting = {.msg = weir_message_ref(msg), .size = image_size(msg)};
+    wr_window_place waiting = {.msg = weir_message_ref(msg), .size = wr_message_size(msg)};
     *place(window, window->end++) = waiting;
     window->bytes_waiting += waiting.size;
     return WEIR_OK;

@@ -41,6 +41,12 @@ struct weir_message {
     _Alignas(8) unsigned char image[]; /* of a view: the head, and then its wr_message_origin */
 };
 
+/* Bytes of the image. */
+static inline uint32_t wr_message_size(const weir_message *msg)
+{
+    return msg->size;
+}
+
 /* Where the image of a view lies, and who must hear when it is no longer needed. */
 typedef struct wr_message_origin wr_message_origin;
 struct wr_message_origin {

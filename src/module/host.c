@@ -75,6 +75,9 @@ weir_err wr_module_api_check(const weir_module_api *api, wr_error *error)
                             "size set to sizeof(weir_module_api)?)",
                             api->size, API_SIZE_MIN);
     }
+    if (api->name == NULL || api->summary == NULL) {
+        return wr_error_set(error, WEIR_ERR_LOAD, "the module table has no name or no summary");
+    }
     if (api->create == NULL) {
         return wr_error_set(error, WEIR_ERR_LOAD, "the module table has no create function");
     }

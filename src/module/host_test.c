@@ -144,6 +144,9 @@ static void wrong_table_is_refused_with_the_reason(void **state)
     api = table();
     api.create = NULL;
     assert_table_refused(&api, "no create function");
+    api = table();
+    api.summary = NULL;
+    assert_table_refused(&api, "no name or no summary");
 }
 
 static void create_gets_its_args_or_null(void **state)

@@ -131,18 +131,11 @@ static bool set_lines(json_t *root, const wr_line_ring *ring)
     return wr_crash_set(root, "lines", lines) && ok;
 }
 
-static size_t image_size(const weir_message *msg)
-{
-    size_t size = 0;
-    (void)weir_message_image(msg, &size);
-    return size;
-}
-
 static json_t *describe_message(const wr_window_given *given, uint64_t offset, bool acknowledges)
 {
     json_t *entry = json_object();
     bool ok = set_number(entry, "number", given->number) && set_number(entry, "offset", offset) &&
-              set_number(entry, "size", image_size(given->msg));
+              set_number(entry, "size", wr_message_size(given->msg));
     if (acknowledges) {
         ok = ok && wr_crash_set(entry, "acknowledged", json_boolean(given->acknowledged));
     }
@@ -162,7 +155,7 @@ static bool set_messages(json_t *root, const wr_crash_report *report)
         const wr_window_given *given = &report->messages[i];
         ok =
             json_array_append_new(list, describe_message(given, offset, report->acknowledges)) == 0;
-        offset += FRAME_HEADER_SIZE + image_size(given->msg);
+        offset += FRAME_HEADER_SIZE + wr_message_size(given->msg);
     }
     return wr_crash_set(root, "messages", list) && ok;
 }

@@ -97,11 +97,11 @@ struct wr_proxy {
     bool tell_soon;       /* it runs */
     wr_timer *lull_timer; /* the window may be made small */
     wr_lull lull;
-    wr_timer *timer;               /* the next try, or the end of patience */
-    wr_timer *start_timer;         /* it must be in service by then */
-    bool starting;                 /* ... and is not yet */
-    uint64_t start_due_ns;         /* when that timer was to ring */
-    wr_folder_watch *folder_watch; /* NULL: there is no such folder, as far as is known */
+    wr_timer *timer;       /* the next try, or the end of patience */
+    wr_timer *start_timer; /* it must be in service by then */
+    bool starting;         /* ... and is not yet */
+    uint64_t start_due_ns; /* when that timer was to ring */
+    wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint64_t attach_deadline_ns;
@@ -183,7 +183,8 @@ void wr_proxy_count_soon(wr_proxy *proxy);
 void wr_proxy_on_log_timer(void *proxy);
 
 /* control_folder.c: on the loop. */
-/* Watch the control id's folder, if it is there and not watched yet. */
+/* Watch the control id's folder, if it is not watched yet. `folder_watch` stays NULL where there is
+ * no such folder. */
 void wr_proxy_watch_folder(wr_proxy *proxy);
 void wr_proxy_unwatch_folder(wr_proxy *proxy);
 

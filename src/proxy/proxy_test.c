@@ -222,7 +222,7 @@ static void what_a_lost_module_goes_on_writing_is_not_read(void **state)
 static void module_that_is_stopped_is_not_found_to_hang(void **state)
 {
     (void)state;
-    const wr_heartbeat_config heartbeat = {.interval_ms = 1000, .timeout_ms = 2000};
+    const wr_heartbeat_config heartbeat = {.interval_ms = 2000, .timeout_ms = 4000};
     stage s;
     stage_open(&s, heartbeat);
     remote_begin(&s, WR_FEATURE_HEARTBEAT);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/log.h"
+#include "message/message.h"
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -80,13 +81,6 @@ static void note_result(wr_proxy *proxy, weir_err err)
     }
 }
 
-static size_t image_size(const weir_message *msg)
-{
-    size_t size;
-    (void)weir_message_image(msg, &size);
-    return size;
-}
-
 /* A message over the peer's limit. */
 typedef struct too_large {
     size_t size; /* 0: there is nothing to say */
@@ -116,7 +110,7 @@ static void log_too_large(const wr_proxy *proxy, const too_large *note)
 /* Takes the reference. Under tx_lock. */
 static void refuse(wr_proxy *proxy, weir_message *msg, too_large *note)
 {
-    note_too_large(proxy, image_size(msg), note);
+    note_too_large(proxy, wr_message_size(msg), note);
     weir_message_unref(msg);
     wr_node_refuse(proxy->node, 1);
 }
@@ -330,7 +324,7 @@ static void see_to_passed(wr_proxy *proxy, size_t frame_size)
 bool wr_proxy_direct(void *self, uint64_t link, weir_message *msg)
 {
     wr_proxy *proxy = self;
-    size_t size = image_size(msg);
+    size_t size = wr_message_size(msg);
     if (size > WR_WINDOW_COPY_MAX) {
         return false;
     }

@@ -27,8 +27,8 @@ void fuzz_lender_close(fuzz_lender *lender)
         const fuzz_block *block = &lender->blocks[i];
         wr_shared_pool_put(lender->pool, block->bytes, block->frame.size);
     }
-    wr_shared_pool_unref(lender->pool);
-    wr_peer_pool_unref(lender->theirs);
+    wr_shared_pool_destroy(lender->pool);
+    wr_peer_pool_destroy(lender->theirs);
     *lender = (fuzz_lender){.pool = NULL};
 }
 

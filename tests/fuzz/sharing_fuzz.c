@@ -306,7 +306,7 @@ static void close_stage(stage *s)
     for (size_t i = 0; i < s->block_count; i++) {
         wr_shared_pool_put(s->pool, s->blocks[i], s->block_sizes[i]);
     }
-    wr_shared_pool_unref(s->pool);
+    wr_shared_pool_destroy(s->pool);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -31,6 +31,14 @@ def image(content):
     return struct.pack(">HIII", 0xA160, 14 + len(content), 0, len(content)) + content
 
 
+def content_of(data):
+    """That of an image, which must be whole."""
+    magic, total, properties = struct.unpack(">HII", data[:10])
+    rest = data[10:].split(b"\0", 2 * properties)[-1]
+    assert (magic, total, rest[:4]) == (0xA160, len(data), struct.pack(">I", len(rest) - 4)), data
+    return rest[4:]
+
+
 def frames(contents):
     return b"".join(struct.pack(">BQ", 1, len(image(content))) + image(content)
                     for content in contents)
@@ -111,9 +119,8 @@ def messages_of(folder):
     found = []
     while data:
         kind, size = struct.unpack(">BQ", data[:9])
-        content = data[9:9 + size][14:]
-        assert kind == 1 and data[9:9 + size] == image(content), data
-        found.append(content)
+        assert kind == 1, data
+        found.append(content_of(data[9:9 + size]))
         data = data[9 + size:]
     return found
 
@@ -181,9 +188,9 @@ class Reports(CrashTest):
                            "the messages of the report are published again")
         again.stop()
 
-    def check_large_messages(self, **source):
-        """They lie in memory that the gateway shares with processes, some of which are gone when
-        the report is written. The message at which it crashes comes when it has had them all."""
+    def check_large_messages(self, source, **more):
+        """The message at which the victim crashes comes when it has had all large ones, by memory
+        that it shared with the gateway."""
         for name, contents in (("large", LARGE), ("order", [b"crash"])):
             with open(self.path(name), "wb") as file:
                 file.write(frames(contents))
@@ -191,26 +198,33 @@ class Reports(CrashTest):
                    "module.args": {"file": self.path("order")}}
         gateway = self.start_gateway(
             [logger(), native("victim", "crash", "memory", isolation="process", restart=NEVER),
-             native("source", "replay", {"file": self.path("large")}, **source),
+             native("source", *source, **more),
              harness.remote("trigger", "trigger_control", trigger)],
             [link("source", "victim"), link("trigger", "victim"), link("victim", "logger")])
-        harness.wait_until(
-            lambda: len(harness.logged_contents(self.path("logger.txt"))) == len(LARGE),
-            "all large messages have been through the victim")
+        logged = harness.wait_until(
+            lambda: (found := harness.logged_contents(self.path("logger.txt")))[len(LARGE) - 1:]
+            and found, "all large messages have been through the victim")
         both = harness.shared(gateway.pid) & harness.shared(gateway.launched_pids()["victim"])
         self.assertEqual(len(both), 2 if harness.has_shared_memory() else 0)
         self.start("trigger", harness.WEIR, "host", "trigger_control")
         folder, report = self.report_of(gateway)
         gateway.stop()
-        self.assert_messages(folder, report, LARGE)
+        self.assert_messages(folder, report, logged)
         self.check_replay(folder)
         self.check_bytes_of_replay(folder)
+        return logged
 
-    def test_large_messages(self):
-        self.check_large_messages()
+    def test_large_messages_that_were_copied_for_the_process(self):
+        source = ("replay", {"file": self.path("large")})
+        self.assertEqual(self.check_large_messages(source), LARGE)
 
-    def test_large_messages_of_another_process(self):
-        self.check_large_messages(isolation="process")
+    def test_large_messages_that_were_made_in_the_memory_of_the_channel(self):
+        """Which has ended when the report is written."""
+        self.check_large_messages(("bulk", f"source 8192 {len(LARGE)}"))
+
+    def test_large_messages_in_the_memory_of_another_process(self):
+        source = ("replay", {"file": self.path("large")})
+        self.assertEqual(self.check_large_messages(source, isolation="process"), LARGE)
 
     def test_nobody_else_can_read_it(self):
         gateway = self.start_crash("exit")

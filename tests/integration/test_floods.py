@@ -2,8 +2,12 @@
 """What a module or a peer may send without end: it must not fill the log, nor keep the gateway from
 its other modules."""
 
+import fcntl
 import os
+import signal
+import struct
 import sys
+import termios
 import threading
 
 import harness
@@ -16,6 +20,14 @@ LINES_PER_SECOND = 1000
 IGNORED_PER_SECOND = 10
 # Of a control message without a meaning to a gateway, and of one that has an unknown type.
 MEANINGLESS = (sp.frame(sp.control(sp.START)), sp.frame(sp.control(99)))
+
+# More than this is in a pipe (65536 bytes) into which no page goes any more.
+FULL_PIPE = 60000
+
+
+def waiting_bytes(pipe):
+    """What was written and not read."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 class Floods(harness.WeirTest):
@@ -83,6 +95,24 @@ class Floods(harness.WeirTest):
         host.stop()
         polled.press_enter()
         polled.expect_exit()
+
+    def test_log_that_nobody_reads_holds_nobody_up(self):
+        """Neither messages nor the end."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        talker = launched("talker", "/bin/sh", ["-c", "exec yes 'a line of the talker'"])
+        echo = launched("echo", harness.PROXY_SAMPLE_REMOTE, ["echo_control"])
+        self.write_config([logger(), echo, hello_world(), talker],
+                          [link("hello_world", "echo"), link("echo", "logger")])
+        gateway = self.start("weir", "/bin/sh", "-c",
+                             f'exec "$0" run gateway.json 1>&{writer} 2>&{writer}', harness.WEIR,
+                             pass_fds=(writer,))
+        os.close(writer)
+        harness.wait_until(lambda: waiting_bytes(reader) > FULL_PIPE, "the pipe is full")
+        self.wait_for_messages()
+        gateway.process.send_signal(signal.SIGUSR1)
+        self.wait_for_messages()
+        gateway.stop()
 
     def test_control_messages_without_end_do_not_keep_the_gateway_from_others(self):
         with sp.Listener(self.path("control")) as listener:

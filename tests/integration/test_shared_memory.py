@@ -2,6 +2,7 @@
 """Large messages through memory that gateway and module share: they arrive, whatever becomes of the
 process, and only a module that may gets any."""
 
+import contextlib
 import os
 import signal
 import unittest
@@ -15,6 +16,16 @@ MIB = 1024 * KIB
 
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def pool_descriptors(pid):
+    """Those of shared memory, which is only open until the other side has it."""
+    folder = f"/proc/{pid}/fd"
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            found.append(os.readlink(os.path.join(folder, name)))
+    return [target for target in found if target.startswith("/memfd:")]
 
 
 def bulk(name, args, **more):
@@ -49,6 +60,7 @@ class SharedMemory(harness.WeirTest):
         gateway.wait_for(f"[sink] all {count} have come")
         pid = gateway.launched_pids()["middle"]
         both = shared(gateway.pid) & shared(pid)
+        self.assertEqual(pool_descriptors(gateway.pid) + pool_descriptors(pid), [])
         self.finish(gateway, count)
         return both
 
