@@ -30,7 +30,8 @@ typedef struct weir_host weir_host;
 /** The symbol that a module library exports: `const weir_module_api *weir_module(void)`. */
 #define WEIR_MODULE_SYMBOL "weir_module"
 
-/** weir_module_api.flags: receive may block; it gets a thread of its own. */
+/** weir_module_api.flags: receive may block. It gets a thread of its own, and in a process of its
+ *  own it is not taken to hang while receive lasts. */
 #define WEIR_MODULE_BLOCKING 1u
 
 typedef struct weir_module_api {

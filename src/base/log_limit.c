@@ -38,16 +38,21 @@ void wr_log_limit_end(wr_log_limit *limit, const char *who)
     }
 }
 
+void wr_log_limit_tell(wr_log_limit *limit, uint64_t now_ns, const char *who)
+{
+    if (limit->left_out > 0 && now_ns - limit->said_ns >= NS_PER_S) {
+        limit->said_ns = now_ns;
+        wr_log_limit_end(limit, who);
+    }
+}
+
 void wr_log_limited(wr_log_limit *limit, uint64_t now_ns, const char *who, weir_log_level level,
                     const char *format, ...)
 {
     if (!wr_log_wants(level) || !may_write(limit, now_ns)) {
         return;
     }
-    if (now_ns - limit->said_ns >= NS_PER_S) {
-        limit->said_ns = now_ns;
-        wr_log_limit_end(limit, who);
-    }
+    wr_log_limit_tell(limit, now_ns, who);
     va_list args;
     va_start(args, format);
     wr_logv(who, level, format, args);

@@ -75,6 +75,22 @@ static void what_was_left_out_is_counted_and_said(void **state)
     assert_int_equal(seen.counts, 1);
 }
 
+static void what_was_left_out_is_said_without_a_further_line(void **state)
+{
+    (void)state;
+    wr_log_limit limit = {0};
+    write_lines(&limit, START_NS, WR_LOG_LIMIT_BURST + 7);
+    wr_log_limit_tell(&limit, START_NS, "peer");
+    assert_string_equal(seen.count_text, "7 lines are left out: too many came");
+    write_lines(&limit, START_NS, 1);
+    wr_log_limit_tell(&limit, START_NS + SECOND_NS - 1, "peer");
+    assert_int_equal(seen.counts, 1);
+    wr_log_limit_tell(&limit, START_NS + SECOND_NS, "peer");
+    assert_string_equal(seen.count_text, "1 line is left out: too many came");
+    wr_log_limit_tell(&limit, START_NS + 2 * SECOND_NS, "peer");
+    assert_int_equal(seen.counts, 2);
+}
+
 static void a_flood_writes_so_many_lines_in_a_second(void **state)
 {
     (void)state;
@@ -113,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_burst_is_written_and_the_rest_left_out, begin),
         cmocka_unit_test_setup(what_was_left_out_is_counted_and_said, begin),
+        cmocka_unit_test_setup(what_was_left_out_is_said_without_a_further_line, begin),
         cmocka_unit_test_setup(a_flood_writes_so_many_lines_in_a_second, begin),
         cmocka_unit_test_setup(after_some_silence_a_whole_burst_is_written_again, begin),
         cmocka_unit_test_setup(lines_below_the_level_are_not_counted, begin),

@@ -18,7 +18,7 @@
 #define TIMEOUT_DEFAULT_MS 1000u
 #define GRACE_PERIOD_DEFAULT_MS 3000u
 
-enum { NATIVE_PATH, NATIVE_SHARED };
+enum { NATIVE_PATH, NATIVE_SHARED, NATIVE_GRACE };
 enum {
     OUT_ACTIVATION,
     OUT_CONTROL,
@@ -64,6 +64,12 @@ static const wr_option native_options[] = {
                        .kind = WR_OPTION_BOOL,
                        .offset = offsetof(wr_module_draft, config.outprocess.shared_memory),
                        .take = wr_take_bool},
+    [NATIVE_GRACE] = {.key = "grace.period.ms",
+                      .summary = "milliseconds the module's process has to end by itself",
+                      .kind = WR_OPTION_NUMBER,
+                      .max = TIMEOUT_MAX_MS,
+                      .offset = offsetof(wr_module_draft, config.outprocess.launch.grace_period_ms),
+                      .take = wr_take_u32},
 };
 
 static const wr_option outprocess_options[] = {
@@ -331,14 +337,17 @@ static const wr_json_value *place(const wr_json_value *value, const wr_json_valu
 static void check_native(wr_config_reader *reader, const wr_json_value *at,
                          const wr_json_value *found, const wr_module_draft *draft)
 {
-    const wr_json_value *shared = &found[NATIVE_SHARED];
+    static const unsigned of_processes[] = {NATIVE_SHARED, NATIVE_GRACE};
     if (draft->config.module_path != NULL) {
         find_library(reader, place(&found[NATIVE_PATH], at), &draft->config);
     }
-    if (shared->json != NULL && !shared->inherited && draft->isolation == 0) {
-        wr_config_key_problem(reader, shared,
-                              "is for modules in another process (expected \"isolation\": "
-                              "\"process\")");
+    for (size_t i = 0; i < sizeof(of_processes) / sizeof(of_processes[0]); i++) {
+        const wr_json_value *key = &found[of_processes[i]];
+        if (key->json != NULL && !key->inherited && draft->isolation == 0) {
+            wr_config_key_problem(reader, key,
+                                  "is for modules in another process (expected \"isolation\": "
+                                  "\"process\")");
+        }
     }
 }
 

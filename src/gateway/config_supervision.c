@@ -9,7 +9,7 @@
 #define TIME_MAX_MS 3600000u
 
 enum { RESTART_POLICY, RESTART_BACKOFF, RESTART_BURST, RESTART_WINDOW, RESTART_POISON };
-enum { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT };
+enum { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, HEARTBEAT_START };
 
 typedef struct restart_draft {
     wr_restart_config config;
@@ -108,6 +108,12 @@ static const wr_option heartbeat_options[] = {
                            .max = TIME_MAX_MS,
                            .offset = offsetof(wr_heartbeat_config, timeout_ms),
                            .take = wr_take_u32},
+    [HEARTBEAT_START] = {.key = "start.timeout.ms",
+                         .summary = "how long the module may take until it is started",
+                         .kind = WR_OPTION_NUMBER,
+                         .max = TIME_MAX_MS,
+                         .offset = offsetof(wr_heartbeat_config, start_timeout_ms),
+                         .take = wr_take_u32},
 };
 
 const wr_option_table wr_restart_options = WR_OPTION_TABLE("Restart", restart_options);
@@ -131,8 +137,11 @@ void wr_config_take_heartbeat(wr_config_reader *reader, const wr_option *option,
     wr_json_value found[WR_OPTIONS_MAX];
     wr_heartbeat_config *heartbeat =
         (wr_heartbeat_config *)(void *)((char *)target + option->offset);
-    if (wr_config_take_object(reader, value, &wr_heartbeat_options, found, heartbeat) &&
-        heartbeat->timeout_ms <= heartbeat->interval_ms) {
+    if (!wr_config_take_object(reader, value, &wr_heartbeat_options, found, heartbeat)) {
+        return;
+    }
+    heartbeat->timeout_said = found[HEARTBEAT_TIMEOUT].json != NULL;
+    if (heartbeat->timeout_ms <= heartbeat->interval_ms) {
         wr_config_problem(reader, value,
                           "\"timeout.ms\", %u, must be longer than \"interval.ms\", %u",
                           heartbeat->timeout_ms, heartbeat->interval_ms);

@@ -133,6 +133,16 @@ static void remote_module_has_defaults(void **state)
     wr_config_destroy(config);
 }
 
+static void isolated_module_has_the_grace_period_of_the_file(void **state)
+{
+    (void)state;
+    wr_config *config = parse_good("{\"modules\": [{\"name\": \"a\", \"isolation\": \"process\", "
+                                   "\"loader\": {\"entrypoint\": {"
+                                   "\"module.path\": \"/dev/null\", \"grace.period.ms\": 5}}}]}");
+    assert_int_equal(config->modules[0].outprocess.launch.grace_period_ms, 5);
+    wr_config_destroy(config);
+}
+
 static void launch_has_what_the_file_says(void **state)
 {
     (void)state;
@@ -483,6 +493,7 @@ int main(void)
         cmocka_unit_test(module_has_what_the_file_says),
         cmocka_unit_test(args_keep_their_text_without_white_space),
         cmocka_unit_test(remote_module_has_defaults),
+        cmocka_unit_test(isolated_module_has_the_grace_period_of_the_file),
         cmocka_unit_test(launch_has_what_the_file_says),
         cmocka_unit_test(launch_without_lists_has_empty_lists),
         cmocka_unit_test(loader_gives_defaults_that_modules_replace),

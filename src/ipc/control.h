@@ -45,6 +45,7 @@ typedef enum wr_control_type {
 #define WR_FEATURE_ACKNOWLEDGE 1u /* acknowledgement, redelivery, resumption */
 #define WR_FEATURE_HEARTBEAT 2u
 #define WR_FEATURE_SHARED_MEMORY 4u /* for large messages, on the message channel */
+#define WR_FEATURE_BLOCKING 8u      /* gateway: knows it; remote: the module's receive may block */
 
 /* An id that nobody else has: of a session (gateway's side) or of an instance (remote's side). */
 #define WR_ID_SIZE 16u

@@ -184,6 +184,7 @@ static weir_err create_hosted(weir_host *host, wr_json_text *text, module_host *
         err = take_name(text->root, self);
     }
     if (err == WEIR_OK) {
+        host->flags = self->native.api->flags;
         err = self->native.api->create(host, module_args, &self->self);
     }
     free(module_args);
@@ -196,6 +197,7 @@ static void free_host(module_host *self)
     if (self->host_name != NULL) {
         self->host->name = self->host_name;
     }
+    self->host->flags = wr_module_host_api()->flags;
     wr_native_close(&self->native);
     free(self->name);
     free(self);

@@ -26,6 +26,8 @@ struct weir_host {
     const wr_host_ops *ops;
     const char *name; /* borrowed from the embedding struct */
     wr_error failure; /* what weir_fail said; the thread that runs create or start only */
+    uint32_t
+        flags; /* in a process of its own: the module's, of a hosted one that one's; likewise */
 };
 
 /* Check a table that came from outside: version, size, the functions that must be there.

@@ -53,9 +53,6 @@ void wr_proxy_begin_carefully(wr_proxy *proxy)
                  poison->deaths, (unsigned long long)(poison->end - poison->first),
                  poison->quiet_ms, (unsigned long long)poison->portion);
     wr_timer_set(proxy->timer, poison->quiet_ms);
-    if ((proxy->features & WR_FEATURE_HEARTBEAT) != 0) {
-        wr_proxy_ask_heartbeat(proxy); /* it answers when its start has returned */
-    }
 }
 
 /* All that was sent is acknowledged. True: so are all suspects. Under tx_lock. */

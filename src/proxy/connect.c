@@ -115,6 +115,7 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
     if (state == WR_PROXY_RUNNING) {
         hasten_retry(proxy);
     }
+    wr_proxy_leave_service(proxy);
     wr_proxy_retry_later(proxy);
 }
 

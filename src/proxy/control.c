@@ -33,7 +33,7 @@ static weir_err queue_control(wr_sp_stream *control, wr_buffer *image)
     return err;
 }
 
-bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
+static weir_err queue(wr_proxy *proxy, const wr_control_message *message)
 {
     char small[WR_CONTROL_SIZE_SMALL];
     wr_buffer image = WR_BUFFER_ON(small);
@@ -42,6 +42,27 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         err = queue_control(proxy->control, &image);
     }
     wr_buffer_deinit(&image);
+    return err;
+}
+
+/* True: there is nothing to say. */
+static bool log_result(wr_proxy *proxy, const wr_control_message *message, weir_err err)
+{
+    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
+        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
+                     wr_control_type_name(message->type), weir_err_text(err));
+    }
+    return err == WEIR_OK;
+}
+
+bool wr_proxy_queue_control(wr_proxy *proxy, const wr_control_message *message)
+{
+    return log_result(proxy, message, queue(proxy, message));
+}
+
+bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
+{
+    weir_err err = queue(proxy, message);
     bool queued = err == WEIR_OK;
     if (queued) {
         err = wr_sp_flush(proxy->control);
@@ -50,11 +71,7 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
         watch_control(proxy);
         return queued;
     }
-    if (err != WEIR_OK && err != WEIR_ERR_CLOSED) { /* closed: the loop reads it in a moment */
-        wr_proxy_log(proxy, WEIR_LOG_WARN, "cannot send %s: %s",
-                     wr_control_type_name(message->type), weir_err_text(err));
-    }
-    return err == WEIR_OK;
+    return log_result(proxy, message, err);
 }
 
 /* Before the message channel is open, the answer to create says it all. */

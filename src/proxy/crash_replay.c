@@ -169,10 +169,13 @@ static bool set_no_restart(json_t *module)
 /* It is watched as it was. False also where `module` is NULL. */
 static bool set_heartbeat(json_t *module, const wr_crash_settings *settings)
 {
+    const wr_heartbeat_config *from = &settings->heartbeat;
     json_t *heartbeat = json_object();
-    bool ok =
-        wr_crash_set(heartbeat, "interval.ms", json_integer(settings->heartbeat.interval_ms)) &&
-        wr_crash_set(heartbeat, "timeout.ms", json_integer(settings->heartbeat.timeout_ms));
+    bool ok = wr_crash_set(heartbeat, "interval.ms", json_integer(from->interval_ms)) &&
+              wr_crash_set(heartbeat, "start.timeout.ms", json_integer(from->start_timeout_ms));
+    if (from->timeout_said) {
+        ok = ok && wr_crash_set(heartbeat, "timeout.ms", json_integer(from->timeout_ms));
+    }
     return wr_crash_set(module, "heartbeat", heartbeat) && ok;
 }
 

@@ -60,7 +60,7 @@ static int setup(void **state)
         .folder = fix->crash_folder,
         .reports_max = 10,
         .args = "{\"a\": [1, \"two\"]}",
-        .heartbeat = {250, 900},
+        .heartbeat = {250, 900, 3000, true},
         .replay_module = "/modules/libreplay.so",
         .logger_module = "logger",
     };
@@ -308,6 +308,7 @@ static void a_replayed_module_is_watched_and_held_as_it_was(void **state)
         const json_t *module = at(json, "modules", "1", NULL);
         assert_int_equal(NUMBER(module, "heartbeat", "interval.ms"), 250);
         assert_int_equal(NUMBER(module, "heartbeat", "timeout.ms"), 900);
+        assert_int_equal(NUMBER(module, "heartbeat", "start.timeout.ms"), 3000);
         assert_int_equal(NUMBER(module, "sandbox", "open.files"), 64);
         assert_string_equal(TEXT(module, "sandbox", "paths", "read", "0"), "/etc");
         json_decref(json);

@@ -22,8 +22,17 @@ void wr_proxy_send_start(wr_proxy *proxy)
         proxy->start_sent) {
         return;
     }
+    const wr_control_message start = {.type = WR_CONTROL_START};
     proxy->start_sent = true;
-    (void)wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_START});
+    if ((proxy->features & WR_FEATURE_HEARTBEAT) == 0) {
+        (void)wr_proxy_send_control(proxy, &start);
+        wr_proxy_enter_service(proxy);
+        return;
+    }
+    /* Together, so that no message can come between them: it answers when its start has returned.
+     */
+    (void)wr_proxy_queue_control(proxy, &start);
+    wr_proxy_ask_heartbeat(proxy);
 }
 
 void wr_proxy_forget_message_path(wr_proxy *proxy)
@@ -87,7 +96,8 @@ static uint32_t offered_features(const wr_proxy *proxy)
 {
     bool shared = proxy->options.shared_memory && !proxy->sharing_failed &&
                   wr_shared_memory_supported() && wr_peer_is_own(wr_sp_inner(proxy->control));
-    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | (shared ? WR_FEATURE_SHARED_MEMORY : 0);
+    return WR_FEATURE_ACKNOWLEDGE | WR_FEATURE_HEARTBEAT | WR_FEATURE_BLOCKING |
+           (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
 
 static void send_create(wr_proxy *proxy)
@@ -131,6 +141,7 @@ void wr_proxy_begin_create(wr_proxy *proxy)
     }
     proxy->unanswered = 0;
     proxy->answered = false;
+    wr_proxy_begin_starting(proxy);
     send_create(proxy);
 }
 
@@ -154,16 +165,19 @@ static void begin_attach(wr_proxy *proxy)
     wr_proxy_attach(proxy);
 }
 
+/* What the configuration says, if anything, and what the peer says: the smaller one. */
+static uint64_t choose_limit(uint64_t configured, uint64_t said)
+{
+    if (configured == 0) {
+        return said != 0 ? said : WR_MESSAGE_LIMIT_OLD_PEER;
+    }
+    return said != 0 && said < configured ? said : configured;
+}
+
 static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
 {
-    uint64_t limit = WR_MESSAGE_LIMIT_OLD_PEER;
-    if (extension->message_limit != 0) {
-        limit = extension->message_limit;
-    } else if (proxy->options.message_limit != 0) {
-        limit = proxy->options.message_limit;
-    }
     wr_proxy_lock(proxy);
-    proxy->peer_limit = limit;
+    proxy->peer_limit = choose_limit(proxy->options.message_limit, extension->message_limit);
     wr_proxy_unlock(proxy);
 }
 
@@ -219,6 +233,7 @@ static void be_refused(wr_proxy *proxy)
     if (proxy->supervisor != NULL) {
         wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
+        wr_proxy_end_starting(proxy);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
     }
 }

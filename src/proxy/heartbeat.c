@@ -59,7 +59,7 @@ static void set_timer(wr_proxy *proxy, uint64_t now)
     wr_timer_set(proxy->heartbeat_timer, next_ms);
 }
 
-static void on_tick(void *arg)
+void wr_proxy_on_heartbeat_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     uint64_t now = wr_clock_ns();
@@ -77,16 +77,21 @@ static void on_tick(void *arg)
     }
 }
 
-weir_err wr_proxy_open_heartbeat(wr_proxy *proxy)
+/* A module whose receive may block is silent meanwhile; how long is too long, only who knows it can
+ * say. */
+static bool is_watched(const wr_proxy *proxy)
 {
-    return wr_timer_open(proxy->loop, on_tick, proxy, &proxy->heartbeat_timer);
+    const wr_heartbeat_config *config = &proxy->options.heartbeat;
+    bool blocks = (proxy->features & WR_FEATURE_BLOCKING) != 0;
+    return (proxy->features & WR_FEATURE_HEARTBEAT) != 0 && config->interval_ms > 0 &&
+           (!blocks || config->timeout_said);
 }
 
 void wr_proxy_begin_heartbeat(wr_proxy *proxy)
 {
     proxy->beat_asked = false;
     proxy->silent = false;
-    if ((proxy->features & WR_FEATURE_HEARTBEAT) != 0 && proxy->options.heartbeat.interval_ms > 0) {
+    if (is_watched(proxy)) {
         proxy->heard_ns = wr_clock_ns();
         set_timer(proxy, proxy->heard_ns);
     }
@@ -110,8 +115,12 @@ void wr_proxy_heard(wr_proxy *proxy)
 
 void wr_proxy_on_heartbeat_reply(wr_proxy *proxy, uint64_t number)
 {
-    if (number == proxy->beat_number) {
-        proxy->beat_asked = false;
-        wr_proxy_go_on_carefully(proxy);
+    if (number != proxy->beat_number) {
+        return;
     }
+    proxy->beat_asked = false;
+    if (proxy->starting && wr_proxy_get_state(proxy) == WR_PROXY_RUNNING) {
+        wr_proxy_enter_service(proxy);
+    }
+    wr_proxy_go_on_carefully(proxy);
 }

@@ -118,6 +118,7 @@ static void forget_process(wr_proxy *proxy)
     proxy->stack_dump = NULL;
     wr_supervisor_destroy(proxy->supervisor);
     proxy->supervisor = NULL;
+    wr_proxy_end_starting(proxy);
     atomic_store(&proxy->pid, 0);
 }
 
@@ -173,6 +174,7 @@ void wr_proxy_launch(wr_proxy *proxy)
     wr_log(proxy->node->name, WEIR_LOG_INFO, "launched '%s' as process %lld", how->process.path,
            (long long)wr_proxy_pid(proxy));
     proxy->retry_ms = 1;
+    wr_proxy_begin_starting(proxy);
     wr_proxy_try_connect(proxy);
 }
 
@@ -201,6 +203,7 @@ void wr_proxy_end_process(wr_proxy *proxy, bool asked)
 static void begin_ending(wr_proxy *proxy)
 {
     wr_proxy_pass(proxy, WR_PROXY_EVENT_GIVEN_UP);
+    wr_proxy_end_starting(proxy);
     wr_proxy_end_heartbeat(proxy);
     wr_timer_clear(proxy->timer);
 }

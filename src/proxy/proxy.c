@@ -66,6 +66,7 @@ static void on_start(wr_task *task)
     wr_proxy *proxy = WR_PROXY_OF(task, start_task);
     if (!proxy->start_wanted) {
         proxy->start_wanted = true;
+        wr_proxy_begin_starting_anew(proxy);
         wr_proxy_go_on(proxy);
     }
 }
@@ -75,19 +76,35 @@ void wr_proxy_start(wr_proxy *proxy)
     wr_loop_post(proxy->loop, &proxy->start_task);
 }
 
+/* The proxy's timers: where each is, and what it calls. */
+static const struct {
+    size_t offset;
+    void (*run)(void *proxy);
+} timers[] = {
+    {offsetof(wr_proxy, timer), wr_proxy_on_timer},
+    {offsetof(wr_proxy, start_timer), wr_proxy_on_start_timer},
+    {offsetof(wr_proxy, tell_timer), wr_proxy_tell},
+    {offsetof(wr_proxy, heartbeat_timer), wr_proxy_on_heartbeat_timer},
+    {offsetof(wr_proxy, lull_timer), wr_proxy_on_lull_timer},
+    {offsetof(wr_proxy, log_timer), wr_proxy_on_log_timer},
+};
+#define TIMER_COUNT (sizeof(timers) / sizeof(timers[0]))
+
+static wr_timer **timer_at(wr_proxy *proxy, size_t index)
+{
+    return (wr_timer **)(void *)((char *)proxy + timers[index].offset);
+}
+
 static void close_times(void *arg)
 {
     wr_proxy *proxy = arg;
-    wr_timer_close(proxy->timer);
-    wr_timer_close(proxy->tell_timer);
-    wr_timer_close(proxy->heartbeat_timer);
-    wr_timer_close(proxy->lull_timer);
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        wr_timer **timer = timer_at(proxy, i);
+        wr_timer_close(*timer);
+        *timer = NULL;
+    }
     wr_watch_close(proxy->alarm_watch);
     wr_alarm_close(proxy->alarm);
-    proxy->timer = NULL;
-    proxy->tell_timer = NULL;
-    proxy->heartbeat_timer = NULL;
-    proxy->lull_timer = NULL;
     proxy->alarm_watch = NULL;
     proxy->alarm = NULL;
 }
@@ -119,33 +136,42 @@ static void finish_stop(wr_proxy *proxy)
                (unsigned long long)lost, wr_text_plural(lost, "message was", "messages were"),
                wr_text_plural(lost, "it", "they"));
     }
+    wr_log_limit_end(&proxy->log_limit, proxy->node->name);
     close_times(proxy);
     wr_proxy_unwatch_folder(proxy);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_OVER);
     say_done(proxy, &proxy->stopped);
 }
 
+/* Write what is on its way, then destroy; what was written before that the remote module is still
+ * to process. */
+static void send_destroy(wr_proxy *proxy)
+{
+    if (!wr_proxy_flush(proxy)) {
+        return; /* until the socket can be written */
+    }
+    if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
+        return; /* until an acknowledgement makes room */
+    }
+    proxy->destroy_sent =
+        wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
+    if (!proxy->destroy_sent || proxy->channel == NULL) {
+        wr_proxy_disconnect(proxy);
+    }
+}
+
 void wr_proxy_continue_stop(wr_proxy *proxy)
 {
     if (proxy->control != NULL && !proxy->destroy_sent) {
-        if (!wr_proxy_flush(proxy)) {
-            return; /* until the socket can be written */
-        }
-        if (proxy->channel != NULL && wr_proxy_waiting(proxy) > 0) {
-            return; /* until an acknowledgement makes room */
-        }
-        proxy->destroy_sent =
-            wr_proxy_send_control(proxy, &(wr_control_message){.type = WR_CONTROL_DESTROY});
-        if (!proxy->destroy_sent || proxy->channel == NULL) {
-            wr_proxy_disconnect(proxy);
-        }
+        send_destroy(proxy);
     }
-    if (proxy->control == NULL) {
-        say_done(proxy, &proxy->let_go);
+    if (proxy->control != NULL) {
+        return; /* until it lets go, which takes as long as what it was given, or time is over */
     }
+    say_done(proxy, &proxy->let_go);
     if (proxy->supervisor != NULL) {
         wr_proxy_end_process(proxy, proxy->destroy_sent);
-    } else if (proxy->control == NULL && !proxy->setting_aside) {
+    } else if (!proxy->setting_aside) {
         finish_stop(proxy);
     }
 }
@@ -160,7 +186,8 @@ static void on_stop(wr_task *task)
 {
     wr_proxy *proxy = WR_PROXY_OF(task, stop_task);
     wr_proxy_pass(proxy, WR_PROXY_EVENT_STOP);
-    wr_proxy_end_heartbeat(proxy); /* from now on there is the deadline */
+    wr_proxy_end_starting(proxy); /* from now on there is the deadline */
+    wr_proxy_end_heartbeat(proxy);
     wr_timer_set(proxy->timer, left_ms(proxy->stop_deadline_ns));
     wr_proxy_trust(proxy); /* there is no time for anything else */
     wr_proxy_continue_stop(proxy);
@@ -215,15 +242,9 @@ static void on_free(wr_task *task)
 static void open_times(void *arg)
 {
     wr_proxy *proxy = arg;
-    weir_err err = wr_timer_open(proxy->loop, wr_proxy_on_timer, proxy, &proxy->timer);
-    if (err == WEIR_OK) {
-        err = wr_timer_open(proxy->loop, wr_proxy_tell, proxy, &proxy->tell_timer);
-    }
-    if (err == WEIR_OK) {
-        err = wr_proxy_open_heartbeat(proxy);
-    }
-    if (err == WEIR_OK) {
-        err = wr_proxy_open_lull(proxy);
+    weir_err err = WEIR_OK;
+    for (size_t i = 0; i < TIMER_COUNT && err == WEIR_OK; i++) {
+        err = wr_timer_open(proxy->loop, timers[i].run, proxy, timer_at(proxy, i));
     }
     if (err == WEIR_OK) {
         err = wr_alarm_open(&proxy->alarm);

@@ -45,8 +45,8 @@ WEIR_MUST_CHECK weir_err wr_proxy_create(wr_node *node, wr_loop *loop,
 /* All links exist: start the remote module as soon as it is there. Any thread. */
 void wr_proxy_start(wr_proxy *proxy);
 /* Begin to send what is on its way, destroy the remote module, and take what it still publishes
- * until it lets go or the deadline (wr_clock_ns) passes. A launched process begins to end
- * meanwhile. Any thread but the loop's. Call it once, after the node was closed. */
+ * until it lets go or the deadline (wr_clock_ns) passes. Then a launched process begins to
+ * end. Any thread but the loop's. Call it once, after the node was closed. */
 void wr_proxy_stop(wr_proxy *proxy, uint64_t deadline_ns);
 /* After stop: wait until nothing more comes from the remote module. As join. */
 void wr_proxy_wait_let_go(wr_proxy *proxy);

@@ -2,8 +2,9 @@
  *
  * The proxy's inside, shared by proxy.c (begin, start, stop), connect.c (the connection), create.c
  * (from greeting to running), control.c (control messages), life.c (the launched process),
- * careful.c (messages that it dies of), heartbeat.c, send.c and transfer.c (messages to the remote
- * module and from it) and shrink.c (memory that they need no more).
+ * careful.c (messages that it dies of), starting.c and heartbeat.c (does it hang?), send.c and
+ * transfer.c (messages to the remote module and from it), shrink.c (memory that they need no more)
+ * and left_out.c (log lines).
  */
 #ifndef WR_PROXY_PROXY_INTERNAL_H
 #define WR_PROXY_PROXY_INTERNAL_H
@@ -98,7 +99,10 @@ struct wr_proxy {
     bool tell_soon;       /* it runs */
     wr_timer *lull_timer; /* the window may be made small */
     wr_lull lull;
-    wr_timer *timer; /* the next try, or the end of patience */
+    wr_timer *timer;       /* the next try, or the end of patience */
+    wr_timer *start_timer; /* it must be in service by then */
+    bool starting;         /* ... and is not yet */
+    uint64_t start_due_ns; /* when that timer was to ring */
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
@@ -111,6 +115,8 @@ struct wr_proxy {
     char refusal[WR_REASON_SIZE]; /* why somebody who is there cannot be connected to, as it was
                                    * logged; "" until somebody greets */
     wr_log_limit log_limit;       /* of wr_proxy_log */
+    wr_timer *log_timer;          /* say what it left out */
+    bool log_soon;                /* it runs */
     char trouble[WR_REASON_SIZE]; /* why an attempt to attach failed, likewise until one succeeds */
     bool start_wanted;
     bool start_sent;
@@ -170,7 +176,13 @@ void wr_proxy_pass(wr_proxy *proxy, wr_proxy_event event);
 
 /* The loop: a line that the remote module's side causes, as often as it likes. */
 #define wr_proxy_log(proxy, level, ...)                                                            \
-    wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__)
+    (wr_log_limited(&(proxy)->log_limit, wr_clock_ns(), (proxy)->node->name, level, __VA_ARGS__),  \
+     wr_proxy_count_soon(proxy))
+
+/* left_out.c: on the loop. */
+/* If lines were left out, have the log say how many: also if no further one comes. */
+void wr_proxy_count_soon(wr_proxy *proxy);
+void wr_proxy_on_log_timer(void *proxy);
 
 /* control_folder.c: on the loop. */
 /* Watch the control id's folder, if it is not watched yet. `folder_watch` stays NULL where there is
@@ -195,6 +207,8 @@ void wr_proxy_disconnect(wr_proxy *proxy);
 /* control.c: on the loop. */
 /* False: it is not sent, and will not be. */
 bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message);
+/* The same, but it goes with the next that is sent: the peer sees both at the same time. */
+bool wr_proxy_queue_control(wr_proxy *proxy, const wr_control_message *message);
 void wr_proxy_on_control(void *proxy, unsigned ready);
 void wr_proxy_on_control_task(wr_task *task);
 /* Tell the remote module how many of its messages have arrived; soon. */
@@ -256,9 +270,21 @@ void wr_proxy_hold_all(wr_proxy *proxy);
 /* It is given all at once, whatever happened. */
 void wr_proxy_trust(wr_proxy *proxy);
 
-/* heartbeat.c: on the loop. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_heartbeat(wr_proxy *proxy);
-/* From running to the end of the connection. */
+/* starting.c: on the loop. */
+/* Its time runs, if it did not run already. */
+void wr_proxy_begin_starting(wr_proxy *proxy);
+/* If it runs: from now on. */
+void wr_proxy_begin_starting_anew(wr_proxy *proxy);
+void wr_proxy_end_starting(wr_proxy *proxy);
+/* Its start has returned, as far as can be known. */
+void wr_proxy_enter_service(wr_proxy *proxy);
+/* The connection is over. */
+void wr_proxy_leave_service(wr_proxy *proxy);
+void wr_proxy_on_start_timer(void *proxy);
+
+/* heartbeat.c: on the loop. */
+void wr_proxy_on_heartbeat_timer(void *proxy);
+/* From its service to the end of the connection. */
 void wr_proxy_begin_heartbeat(wr_proxy *proxy);
 void wr_proxy_end_heartbeat(wr_proxy *proxy);
 /* At once. */
@@ -289,8 +315,8 @@ bool wr_proxy_flush(wr_proxy *proxy);
 /* The same, and let the node go on, for whatever it was paused. */
 void wr_proxy_flush_and_go_on(wr_proxy *proxy);
 
-/* shrink.c: on the loop. Errors: MEMORY. */
-WEIR_MUST_CHECK weir_err wr_proxy_open_lull(wr_proxy *proxy);
+/* shrink.c: on the loop. */
+void wr_proxy_on_lull_timer(void *proxy);
 /* Messages were acknowledged. If those were all, give memory back when no more come for a while. */
 void wr_proxy_shrink_later(wr_proxy *proxy);
 

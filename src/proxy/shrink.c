@@ -18,7 +18,7 @@ void wr_proxy_shrink_later(wr_proxy *proxy)
     }
 }
 
-static void on_lull_timer(void *arg)
+void wr_proxy_on_lull_timer(void *arg)
 {
     wr_proxy *proxy = arg;
     uint64_t sent = sent_by(proxy);
@@ -31,9 +31,4 @@ static void on_lull_timer(void *arg)
         }
     }
     wr_proxy_shrink_later(proxy);
-}
-
-weir_err wr_proxy_open_lull(wr_proxy *proxy)
-{
-    return wr_timer_open(proxy->loop, on_lull_timer, proxy, &proxy->lull_timer);
 }

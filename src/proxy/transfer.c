@@ -124,7 +124,6 @@ static void on_greeted(wr_proxy *proxy)
     proxy->trouble[0] = '\0';
     wr_proxy_pass(proxy, WR_PROXY_EVENT_ATTACHED);
     proxy->running_since_ns = wr_clock_ns();
-    wr_proxy_begin_heartbeat(proxy);
     wr_proxy_log(proxy, WEIR_LOG_INFO, "attached the remote module at '%s'",
                  proxy->options.control_path);
     wr_node_set_absent(proxy->node, false);

@@ -28,7 +28,7 @@ static uint32_t offered_features(const wr_session *session)
     bool acknowledge = getenv(WR_ENV_NO_ACKNOWLEDGE) == NULL;
     bool shared = !session->sharing_failed && wr_shared_memory_supported() &&
                   wr_peer_is_own(wr_sp_inner(session->stream));
-    return WR_FEATURE_HEARTBEAT | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0) |
+    return WR_FEATURE_HEARTBEAT | WR_FEATURE_BLOCKING | (acknowledge ? WR_FEATURE_ACKNOWLEDGE : 0) |
            (shared ? WR_FEATURE_SHARED_MEMORY : 0);
 }
 

@@ -223,6 +223,9 @@ static weir_err step(weir_remote *remote, int timeout_ms)
     }
     work(remote);
     wr_ending_try(remote);
+    if (remote->log_limit.left_out > 0) {
+        wr_log_limit_tell(&remote->log_limit, wr_clock_ns(), remote->control_id);
+    }
     weir_err err = watch_all(remote);
     bool ended = remote->session.ended;
     remote->session.ended = false;
@@ -255,6 +258,9 @@ static int time_to_wait(weir_remote *remote)
     }
     if (remote->session.ending) {
         wait_ms = sooner(wait_ms, time_to_end(remote));
+    }
+    if (remote->log_limit.left_out > 0) {
+        wait_ms = sooner(wait_ms, WR_LOG_LIMIT_TELL_MS);
     }
     int rest_ms = wr_transmit_rest(&remote->transmit);
     return rest_ms < 0 ? wait_ms : sooner(wait_ms, rest_ms);
@@ -401,7 +407,7 @@ static weir_err init(weir_remote *remote, const weir_module_api *api, const char
     if (err != WEIR_OK) {
         return err;
     }
-    remote->host = (weir_host){.ops = &host_ops, .name = remote->control_id};
+    remote->host = (weir_host){.ops = &host_ops, .name = remote->control_id, .flags = api->flags};
     wr_random_fill(&remote->session.instance, sizeof(remote->session.instance));
     wr_transmit_init(&remote->transmit, remote->control_id, remote->poller);
     const char *launched_as = getenv(WEIR_ENV_CONTROL_ID);
@@ -455,6 +461,7 @@ void weir_remote_detach(weir_remote *remote)
     if (remote->poller != NULL) {
         leave(remote);
         wr_session_close(remote);
+        wr_log_limit_end(&remote->log_limit, remote->control_id);
         wr_transmit_deinit(&remote->transmit);
         wr_alarm_close(remote->alarm);
         wr_poller_destroy(remote->poller);

@@ -73,6 +73,13 @@ static void copy_text(char *to, size_t size, const char *text)
     to[length] = '\0';
 }
 
+/* Does the module block? Only when it is created that is known. */
+static uint32_t said_features(const weir_remote *remote)
+{
+    bool blocks = (remote->host.flags & WEIR_MODULE_BLOCKING) != 0;
+    return remote->session.features & ~(blocks ? 0 : WR_FEATURE_BLOCKING);
+}
+
 static wr_control_message make_reply(weir_remote *remote, wr_reply_status status,
                                      const char *reason)
 {
@@ -82,7 +89,7 @@ static wr_control_message make_reply(weir_remote *remote, wr_reply_status status
     if (session->extended) {
         extension->present = true;
         extension->message_limit = WR_MESSAGE_LIMIT_DEFAULT;
-        extension->features = session->features;
+        extension->features = said_features(remote);
         extension->window = WR_WINDOW_MESSAGES;
         extension->protocol = (wr_protocol_range){WR_PROTOCOL_FIRST, WR_PROTOCOL_LAST};
         extension->instance = session->instance;

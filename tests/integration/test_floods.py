@@ -55,12 +55,46 @@ class Floods(harness.WeirTest):
                   "restart": {"policy": "never"}}
         gateway = self.start_beside(module)
         gateway.wait_for("exit status 0")
-        lines = [line.split("] ", 1)[1] for line in gateway.err().splitlines()
-                 if " [talker] " in line]
-        left_out = sum(int(line.split()[0]) for line in lines if "left out: too many" in line)
-        self.assertEqual(lines.count("line") + left_out, count)
+        lines, left_out = self.count_lines(gateway, "talker", "line")
+        self.assertEqual(lines + left_out, count)
         self.assertGreater(left_out, 0)
         gateway.stop()
+
+    def count_lines(self, program, name, text):
+        """How many lines about `name` say the text, and how many are said to be left out."""
+        lines = [line.split("] ", 1)[1] for line in program.err().splitlines()
+                 if f" [{name}] " in line]
+        left_out = sum(int(line.split()[0]) for line in lines if "left out: too many" in line)
+        return sum(line.startswith(text) for line in lines), left_out
+
+    def wait_for_all(self, program, name, text, count):
+        """... with those that are left out, although no further line comes."""
+        harness.wait_until(lambda: sum(self.count_lines(program, name, text)) == count,
+                           lambda: f"{count} lines, now {self.count_lines(program, name, text)}")
+        self.assertGreater(self.count_lines(program, name, text)[1], 0)
+
+    def test_lines_about_a_remote_that_are_left_out_are_counted_when_it_falls_silent(self):
+        count = 3000
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("flood", "control")])
+            with sp.Session(listener, self.folder) as session:
+                session.control.send(sp.frame(sp.control(sp.START)) * count)
+                self.wait_for_all(gateway, "flood", "ignored a control message", count)
+                gateway.stop()
+
+    def test_lines_about_a_gateway_that_are_left_out_are_counted_when_it_falls_silent(self):
+        count = 3000
+        host = self.start("host", harness.WEIR, "host", "control")
+        polled = self.start_remote(control_id="polled")
+        for program, name in ((host, "control"), (polled, "polled")):
+            peer = harness.wait_until(lambda at=name: sp.connect_soon(self.path(at)), name)
+            with peer.greet() as control:
+                control.send(sp.frame(sp.reply(sp.CREATED)) * count)
+                self.wait_for_all(program, name, "a control message from the gateway is ignored",
+                                  count)
+        host.stop()
+        polled.press_enter()
+        polled.expect_exit()
 
     def test_log_that_nobody_reads_holds_nobody_up(self):
         """Neither messages nor the end."""

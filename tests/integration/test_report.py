@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import harness
-from harness import link, logger, native
+from harness import launched, link, logger, native
 
 COUNT = 100
 WHOLE = re.compile(r"^gateway: up \d+\.\d{3} s, 3 modules, 2 links$", re.MULTILINE)
@@ -40,6 +40,20 @@ class Report(harness.WeirTest):
         self.assertRegex(said, WHOLE)
         self.assertRegex(said, ISOLATED)
         self.assertIn("messages of remote modules: redelivered 0, unacknowledged ", said)
+        gateway.stop()
+
+    def test_message_over_the_limit_of_the_configuration_is_not_sent(self):
+        """... although the module would take it: each of these has 1 KiB and a head."""
+        limited = launched("limited", harness.WEIR, ["host", "limited_control"])
+        limited["loader"]["entrypoint"]["message.limit"] = 1000
+        limited["args"] = {"outprocess.loader": {
+            "entrypoint": {"module.path": harness.MODULES["swallow"]}}}
+        gateway = self.start_gateway([limited, native("flood", "flood", COUNT)],
+                                     [link("flood", "limited")])
+        self.wait_for_report(gateway, f"link flood -> limited: accepted {COUNT}, delivered 0, "
+                             f"dropped 0 (full) + {COUNT} (closed)")
+        gateway.wait_for("is over the remote module's limit of 1000 bytes and was dropped (1 so "
+                         "far); see \"message.limit\"")
         gateway.stop()
 
     def test_reader_of_the_log_may_go_away(self):

@@ -79,6 +79,19 @@ class Stopping(harness.WeirTest):
         gateway.expect_exit(1)
         self.assert_last_words_arrived()
 
+    def test_grace_period_of_a_process_begins_when_its_module_has_let_go(self):
+        """It has more to process than it could within that, and the gateway's is long."""
+        slow = native("slow", "hang", "slow", isolation="process")
+        slow["loader"]["entrypoint"]["grace.period.ms"] = 100
+        count = 100
+        gateway = self.start_gateway([native("flood", "flood", count), slow, logger()],
+                                     [link("flood", "slow"), link("slow", "logger")],
+                                     gateway={"grace.period.ms": 3600000})
+        self.wait_for_messages(1)
+        gateway.stop()
+        self.assertEqual(gateway.troubles(), [])
+        self.assertEqual(len(harness.logged_contents(self.path("logger.txt"))), count)
+
 
 if __name__ == "__main__":
     harness.main()

@@ -7,6 +7,7 @@ import re
 import signal
 
 import harness
+import sp
 from harness import hello_world, launched, link, logger, native, remote
 
 TIMES = 3  # the module misbehaves at 1000, 2000 and 3000
@@ -78,6 +79,33 @@ class Supervision(harness.WeirTest):
         gateway.stop()
         self.assertEqual(self.numbers(), list(range(150)))
         self.assertEqual(gateway.troubles(), [])
+
+    def blocking(self, **more):
+        os.mkfifo(self.path("stay.pipe"))
+        return native("blocking", "stay_blocking", self.path("stay.pipe"), isolation="process",
+                      restart=QUICK, **more)
+
+    def test_module_that_says_that_it_blocks_does_not_hang(self):
+        """By the time that another one, which came later, is found to."""
+        with sp.Listener(self.path("control")) as listener:
+            victim = native("victim", "hang", "deadlock", isolation="process", restart=QUICK)
+            gateway = self.start_gateway([self.blocking(), victim, remote("trigger", "control")],
+                                         [link("trigger", "victim"), link("trigger", "blocking")])
+            with sp.Session(listener, self.folder) as session:
+                session.messages.send(sp.frame(sp.message(b"stay")))
+                gateway.wait_for("[blocking] stays")
+                session.messages.send(sp.frame(sp.message(b"1000")))
+                gateway.wait_for("[victim] hangs: no sign of life of process")
+                with open(self.path("stay.pipe"), "wb"):
+                    pass
+                gateway.stop()
+            self.assertEqual(gateway.err().count("[blocking] launched "), 1)
+
+    def test_module_that_says_that_it_blocks_may_be_watched(self):
+        module = self.blocking(heartbeat={"interval.ms": 50, "timeout.ms": 300})
+        gateway = self.start_gateway([module, hello_world()], [link("hello_world", "blocking")])
+        gateway.wait_for("[blocking] hangs: no sign of life of process")
+        gateway.stop()
 
     def test_killed_process_comes_back_each_time(self):
         gateway = self.start_gateway(
