@@ -312,6 +312,7 @@ static size_t run_and_settle(wr_node *node, const run_rule *rule)
     }
     if (!settled) {
         atomic_store(&node->state, WR_NODE_QUEUED);
+        wr_node_signal(node); /* it can be closed now */
         wr_executor_enqueue(node->executor, node);
         return done;
     }
@@ -322,7 +323,11 @@ static size_t run_and_settle(wr_node *node, const run_rule *rule)
 
 size_t wr_node_run(wr_node *node)
 {
-    atomic_store(&node->state, WR_NODE_RUNNING);
+    int queued = WR_NODE_QUEUED;
+    if (!atomic_compare_exchange_strong(&node->state, &queued, WR_NODE_RUNNING)) {
+        wr_node_unref(node); /* it was closed meanwhile */
+        return 0;
+    }
     return run_and_settle(node, &run_by_executor);
 }
 
@@ -471,6 +476,7 @@ size_t wr_node_give_up(wr_node *node)
     collect_pending(node);
     wr_link *link;
     while ((link = take_active(node)) != NULL) {
+        dropped += wr_mailbox_purge(&link->box); /* a removed one, which it did not get to sweep */
         wr_link_unref(link);
     }
     return dropped;
