@@ -36,7 +36,7 @@ static const run_rule run_by_publisher = {1024, 0, 4};
  * node: this thread, or, if a module keeps it, the one that takes its duties over. */
 struct wr_collected {
     bool on;
-    size_t used; /* places; the thread itself */
+    size_t used; /* places; the thread itself alone: who takes its duties over tries every place */
     _Atomic(wr_node *) nodes[COLLECTED_MAX];
 };
 
