@@ -36,7 +36,7 @@ static const run_rule run_by_publisher = {1024, 0, 4};
  * node: this thread, or, if a module keeps it, the one that takes its duties over. */
 struct wr_collected {
     bool on;
-    size_t used; /* places; the thread itself */
+    size_t used; /* places; the thread itself alone: who takes its duties over tries every place */
     _Atomic(wr_node *) nodes[COLLECTED_MAX];
 };
 
@@ -476,6 +476,7 @@ size_t wr_node_give_up(wr_node *node)
     collect_pending(node);
     wr_link *link;
     while ((link = take_active(node)) != NULL) {
+        dropped += wr_mailbox_purge(&link->box); /* a removed one, which it did not get to sweep */
         wr_link_unref(link);
     }
     return dropped;
