@@ -115,7 +115,11 @@ static void destroy_native(wr_instance *instance)
     wr_node_leave_callback(outer);
 }
 
-uint64_t wr_instance_return_deadline(uint64_t deadline_ns)
+/* A module under load may be at work until the deadline, and at that moment, too, and those before
+ * it may have taken long: it is not stuck before it had the time to return from what it has in
+ * hand.
+ */
+static uint64_t return_deadline(uint64_t deadline_ns)
 {
     uint64_t least_ns = wr_clock_ns() + RETURN_MIN_MS * WR_NS_PER_MS;
     return deadline_ns > least_ns ? deadline_ns : least_ns;
@@ -131,7 +135,7 @@ weir_err wr_instance_end(wr_instance *instance, wr_broker *broker, uint64_t retu
 {
     const char *name = instance->config->name;
     uint64_t dropped = 0;
-    weir_err err = wr_broker_close(broker, instance->node, return_ns, &dropped);
+    weir_err err = wr_broker_close(broker, instance->node, return_deadline(return_ns), &dropped);
     if (err != WEIR_OK) {
         wr_log(name, WEIR_LOG_ERROR,
                "does not return from receive within the grace period; it is left as it is");
@@ -159,8 +163,7 @@ void wr_instance_wait_let_go(wr_instance *instance)
 weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker, uint64_t deadline_ns)
 {
     wr_instance_drain(instance, broker, deadline_ns);
-    weir_err err =
-        wr_instance_end(instance, broker, wr_instance_return_deadline(deadline_ns), deadline_ns);
+    weir_err err = wr_instance_end(instance, broker, deadline_ns, deadline_ns);
     wr_instance_wait_let_go(instance);
     return err;
 }

@@ -77,8 +77,8 @@ void wr_instance_drain(wr_instance *instance, wr_broker *broker, uint64_t deadli
 /*
  * Let it run no more, and destroy it: a native one before this returns, however long that takes; of
  * a remote one this begins, and it has until `let_go_ns`. What is still queued is dropped and
- * counted. Errors: TIMEOUT (native: it has not returned from receive at `return_ns`; nothing of it
- * may be freed).
+ * counted. Errors: TIMEOUT (native: it has not returned from receive at `return_ns`, nor a second
+ * after this began; nothing of it may be freed).
  */
 WEIR_MUST_CHECK weir_err wr_instance_end(wr_instance *instance, wr_broker *broker,
                                          uint64_t return_ns, uint64_t let_go_ns);
@@ -88,9 +88,6 @@ void wr_instance_wait_let_go(wr_instance *instance);
 /* The same for a single one. Errors: TIMEOUT, as above. */
 WEIR_MUST_CHECK weir_err wr_instance_stop(wr_instance *instance, wr_broker *broker,
                                           uint64_t deadline_ns);
-/* A module under load may be at work until the deadline, and at that moment, too. It is not stuck
- * before it had the time to return from what it has in hand: until then. */
-uint64_t wr_instance_return_deadline(uint64_t deadline_ns);
 /* Wait for the end of a stopped module's process. */
 void wr_instance_join(wr_instance *instance);
 /* Free a joined instance; after this its node lives on as long as links do. NULL is allowed. */

@@ -89,14 +89,11 @@ static void check_counts(void *user, const wr_link *link)
     assert_int_equal(counts.queued, 0);
 }
 
-/* It is in time for any deadline: a module that returns is not stuck. */
-static void end(slow *self, size_t received)
+/* It is closed, and got so many. */
+static void clean_up(slow *self, size_t received)
 {
     uint64_t dropped = 0;
-    assert_int_equal(wr_broker_close(self->broker, self->instance.node, test_deadline(), &dropped),
-                     WEIR_OK);
     assert_int_equal(self->received, received);
-    assert_int_equal(dropped, MESSAGES - received);
     wr_broker_each_link(self->broker, check_counts, self);
     assert_int_equal(wr_broker_close(self->broker, self->source, test_deadline(), &dropped),
                      WEIR_OK);
@@ -104,6 +101,16 @@ static void end(slow *self, size_t received)
     wr_node_unref(self->instance.node);
     wr_node_unref(self->source);
     wr_broker_destroy(self->broker, false);
+}
+
+/* It is in time for any deadline: a module that returns is not stuck. */
+static void end(slow *self, size_t received)
+{
+    uint64_t dropped = 0;
+    assert_int_equal(wr_broker_close(self->broker, self->instance.node, test_deadline(), &dropped),
+                     WEIR_OK);
+    assert_int_equal(dropped, MESSAGES - received);
+    clean_up(self, received);
 }
 
 static void closed_module_is_given_no_other_message(void **state)
@@ -134,12 +141,25 @@ static void several_at_once_are_one_call(void **state)
     end(&self, MESSAGES);
 }
 
+/* One before it, which was slow to be destroyed, may have used up all the time. */
+static void module_that_comes_late_to_its_end_is_not_stuck(void **state)
+{
+    (void)state;
+    slow self;
+    wr_module_config config = {.name = "slow"};
+    begin(&self, &one_by_one, NULL);
+    self.instance.config = &config;
+    assert_int_equal(wr_instance_end(&self.instance, self.broker, 0, 0), WEIR_OK);
+    clean_up(&self, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_module_is_given_no_other_message),
         cmocka_unit_test(watched_module_is_given_none_either),
         cmocka_unit_test(several_at_once_are_one_call),
+        cmocka_unit_test(module_that_comes_late_to_its_end_is_not_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

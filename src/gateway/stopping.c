@@ -26,7 +26,7 @@ typedef struct wave {
     size_t begin;
     size_t end;
     bool remote;        /* one of them is */
-    uint64_t return_ns; /* until then they return from receive */
+    uint64_t return_ns; /* until then they work off what is queued, and return from receive */
     uint64_t let_go_ns; /* and remote ones let go */
 } wave;
 
@@ -101,12 +101,11 @@ static weir_err end_native(stopping *stop, const wave *w)
 /* Remote ones first: they let go while the native ones are destroyed. */
 static weir_err stop_wave(stopping *stop, wave *w)
 {
-    uint64_t drained_ns = take_part(stop);
+    w->return_ns = take_part(stop);
     for (size_t i = w->begin; i < w->end; i++) {
-        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, drained_ns);
+        wr_instance_drain(instance_at(stop, i), stop->gateway->broker, w->return_ns);
     }
-    w->return_ns = wr_instance_return_deadline(drained_ns);
-    w->let_go_ns = w->remote ? take_part(stop) : drained_ns;
+    w->let_go_ns = w->remote ? take_part(stop) : w->return_ns;
     weir_err ended = end_kind(stop, w, true);
     weir_err destroyed = end_native(stop, w);
     for (size_t i = w->begin; i < w->end; i++) {
