@@ -10,7 +10,6 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 
 #include <uv.h>
 
+#include "base/buffer.h"
 #include "base/text.h"
 #include "cli.h"
 #include "platform/output.h"
@@ -28,8 +28,10 @@
 
 #define PROCESS_TEXT_SIZE 40
 
-/* So long a reader of what this writes may take. The gateway, and its stop, wait for it. */
+/* So long a reader of what this writes may take for a line. A stop waits for it. */
 #define READER_PATIENCE_MS 1000
+/* And for a whole report. */
+#define REPORT_MAX_NS UINT64_C(10000000000)
 
 #define EXIT_BY_SIGNAL 128 /* plus the signal's number, as shells have it */
 
@@ -92,71 +94,83 @@ static int parse_arguments(int argc, char **argv, arguments *out)
 /* ---- counters, on SIGUSR1 ----------------------------------------------------------------------
  */
 
-/* One call a line, so that lines of the log do not come in between. */
-WEIR_PRINTF(2, 3) static void print_line(bool *is_read, const char *format, ...)
+/* Line by line, so that lines of the log do not come in between. Who does not read them gets no
+ * more of them, nor who takes too long. */
+static void print_report(const wr_buffer *report)
 {
-    char line[WR_OUTPUT_TEXT_MAX];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    if (*is_read && length > 0) {
-        size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
-        *is_read = wr_output_write(WR_OUTPUT_ERROR, line, size, READER_PATIENCE_MS);
+    const char *line = report->data;
+    const char *end = line + report->size;
+    uint64_t until_ns = uv_hrtime() + REPORT_MAX_NS;
+    while (line < end && uv_hrtime() < until_ns) {
+        size_t size = (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) + 1 - line);
+        size = size < WR_OUTPUT_TEXT_MAX ? size : WR_OUTPUT_TEXT_MAX;
+        if (!wr_output_write(WR_OUTPUT_ERROR, line, size, READER_PATIENCE_MS)) {
+            return;
+        }
+        line += size;
     }
 }
 
-static void print_stats(weir_gateway *gateway, bool *is_read)
+static void add_stats(weir_gateway *gateway, wr_buffer *report)
 {
     weir_stats stats = WEIR_STATS_INIT;
     weir_gateway_stats(gateway, &stats);
-    print_line(is_read, "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " %s, %" PRIu64 " %s\n",
-               stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
-               wr_text_plural(stats.modules, "module", "modules"), stats.links,
-               wr_text_plural(stats.links, "link", "links"));
-    print_line(is_read,
-               "messages over all links, removed ones included: accepted %" PRIu64
-               ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
-               " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
-               stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
-               stats.dropped_poison, stats.queued);
-    print_line(is_read,
-               "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
-               "; overruns of native modules: %" PRIu64 "\n",
-               stats.redelivered, stats.unacknowledged, stats.overruns);
+    wr_buffer_printf(report,
+                     "gateway: up %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " %s, %" PRIu64 " %s\n",
+                     stats.uptime_ms / 1000, stats.uptime_ms % 1000, stats.modules,
+                     wr_text_plural(stats.modules, "module", "modules"), stats.links,
+                     wr_text_plural(stats.links, "link", "links"));
+    wr_buffer_printf(report,
+                     "messages over all links, removed ones included: accepted %" PRIu64
+                     ", delivered %" PRIu64 ", dropped %" PRIu64 " (full) + %" PRIu64
+                     " (closed) + %" PRIu64 " (poison), queued %" PRIu64 "\n",
+                     stats.accepted, stats.delivered, stats.dropped_full, stats.dropped_closed,
+                     stats.dropped_poison, stats.queued);
+    wr_buffer_printf(report,
+                     "messages of remote modules: redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                     "; overruns of native modules: %" PRIu64 "\n",
+                     stats.redelivered, stats.unacknowledged, stats.overruns);
 }
 
-static void print_module(void *user, const weir_module_info *info)
+static void add_module(void *user, const weir_module_info *info)
 {
     char process[PROCESS_TEXT_SIZE] = "";
     if (info->pid != 0) {
         (void)snprintf(process, sizeof(process), ", process %" PRId64, info->pid);
     }
-    print_line(user,
-               "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
-               ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
-               info->name, info->loader, info->state, process, info->redelivered,
-               info->unacknowledged, info->restarts, info->hangs, info->overruns);
+    wr_buffer_printf(user,
+                     "module %s (%s): %s%s; redelivered %" PRIu64 ", unacknowledged %" PRIu64
+                     ", restarts %" PRIu64 ", hangs %" PRIu64 ", overruns %" PRIu64 "\n",
+                     info->name, info->loader, info->state, process, info->redelivered,
+                     info->unacknowledged, info->restarts, info->hangs, info->overruns);
 }
 
-static void print_link(void *user, const weir_link_info *info)
+static void add_link(void *user, const weir_link_info *info)
 {
-    print_line(user,
-               "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
-               " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
-               " (limit %" PRIu32 ", %s)\n",
-               info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
-               info->dropped_closed, info->dropped_poison, info->queued, info->limit,
-               info->when_full);
+    wr_buffer_printf(user,
+                     "link %s -> %s: accepted %" PRIu64 ", delivered %" PRIu64 ", dropped %" PRIu64
+                     " (full) + %" PRIu64 " (closed) + %" PRIu64 " (poison), queued %" PRIu64
+                     " (limit %" PRIu32 ", %s)\n",
+                     info->source, info->sink, info->accepted, info->delivered, info->dropped_full,
+                     info->dropped_closed, info->dropped_poison, info->queued, info->limit,
+                     info->when_full);
 }
 
+/* The text is made while the gateway is locked, and written when it is not: its reader may be slow.
+ */
 static void on_report(uv_async_t *handle)
 {
     weir_gateway *gateway = handle->data;
-    bool is_read = true; /* so far: who does not read gets no more of it */
-    print_stats(gateway, &is_read);
-    weir_gateway_modules(gateway, print_module, &is_read);
-    weir_gateway_links(gateway, print_link, &is_read);
+    wr_buffer report = WR_BUFFER_INIT;
+    add_stats(gateway, &report);
+    weir_gateway_modules(gateway, add_module, &report);
+    weir_gateway_links(gateway, add_link, &report);
+    if (report.failed) {
+        (void)fprintf(stderr, "weir: %s\n", weir_err_text(WEIR_ERR_MEMORY));
+    } else {
+        print_report(&report);
+    }
+    wr_buffer_deinit(&report);
 }
 
 /* ---- failed modules, on SIGHUP -----------------------------------------------------------------
@@ -245,8 +259,9 @@ static void say(const char *path, const char *what)
 {
     char text[WR_OUTPUT_TEXT_MAX];
     int length = snprintf(text, sizeof(text), "%s: %s\n", path, what);
-    if (length > 0 && (size_t)length < sizeof(text)) {
-        (void)wr_output_write(WR_OUTPUT, text, (size_t)length, READER_PATIENCE_MS);
+    if (length > 0) {
+        size_t size = (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1;
+        (void)wr_output_write(WR_OUTPUT, text, size, READER_PATIENCE_MS);
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * The default sink writes to standard error, one line in one write:
  *     2026-11-22T23:29:43.123Z info  [logger] text
- * Who reads it and stops reading holds nobody up for more than 50 ms: the lines for which there is
- * no room are counted, and their number is the first line when there is.
+ * Who reads it and stops reading holds nobody up for more than 50 ms a second: the lines for which
+ * there is no room are counted, and their number is the first line when there is.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H

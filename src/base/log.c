@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -23,13 +24,16 @@ _Static_assert(LINE_SIZE <= WR_OUTPUT_TEXT_MAX, "a line is one write");
 
 /* So long a reader may be kept from reading by a busy machine. */
 #define READER_PATIENCE_MS 50
+/* And so long after a line that found no room there is no waiting. */
+#define IMPATIENCE_NS UINT64_C(1000000000)
 
 static atomic_int threshold = WEIR_LOG_INFO;
 
 static struct {
     wr_once once;
     wr_mutex mutex;
-    uint64_t missing; /* lines for which there was no room, since the last that was written */
+    uint64_t missing;      /* lines for which there was no room, since the last that was written */
+    uint64_t impatient_ns; /* until then nobody waits for room */
 } standard_error = {.once = WR_ONCE_INIT};
 
 static void init_standard_error(void)
@@ -64,8 +68,8 @@ static bool tell_missing(void)
     return write_line(WEIR_LOG_WARN, "log", text, 0);
 }
 
-/* A reader that does not read is waited for once, for a moment; then its lines are counted. Who
- * logs may be the control loop, on which everything depends. */
+/* A reader that does not read is waited for once, for a moment, and not again for a while; its
+ * lines are counted. Who logs may be the control loop, on which everything depends. */
 static void write_to_stderr(void *user, weir_log_level level, const char *who, const char *text)
 {
     (void)user;
@@ -74,8 +78,11 @@ static void write_to_stderr(void *user, weir_log_level level, const char *who, c
     if (tell_missing()) {
         standard_error.missing = 0;
     }
-    if (standard_error.missing > 0 || !write_line(level, who, text, READER_PATIENCE_MS)) {
+    bool patient = wr_clock_ns() >= standard_error.impatient_ns;
+    if (standard_error.missing > 0 ||
+        !write_line(level, who, text, patient ? READER_PATIENCE_MS : 0)) {
         standard_error.missing++;
+        standard_error.impatient_ns = wr_clock_ns() + IMPATIENCE_NS;
     }
     wr_mutex_unlock(&standard_error.mutex);
 }

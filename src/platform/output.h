@@ -11,15 +11,17 @@
 
 #include "base/api.h"
 
-typedef enum wr_output { WR_OUTPUT, WR_OUTPUT_ERROR } wr_output;
+typedef enum wr_output { WR_OUTPUT, WR_OUTPUT_ERROR, WR_OUTPUTS } wr_output;
 
 /* What one write takes at once, where there is room at all. */
 #define WR_OUTPUT_TEXT_MAX 4096u
 
-/* Write at most WR_OUTPUT_TEXT_MAX bytes in one piece. Waits at most `patience_ms` for room, and
- * returns false, with nothing written, where there is none by then. Any other failure has nowhere
- * to be reported. Writers of one output that come at the same time may each take the room that all
- * have seen: let one after the other in. */
+/*
+ * Write at most WR_OUTPUT_TEXT_MAX bytes, whole before what another thread writes. Waits at most
+ * `patience_ms` for room, and returns false, with nothing written, where there is none by then. Of
+ * what has begun to be written the rest goes first, the next time. Any other failure has nowhere to
+ * be reported.
+ */
 WR_SHARED bool wr_output_write(wr_output to, const char *text, size_t size, int patience_ms);
 
 #endif

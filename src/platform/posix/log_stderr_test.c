@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,39 +54,62 @@ static size_t read_all(int from, char *text, size_t size)
     return end;
 }
 
-static void a_reader_that_does_not_read_is_told_how_much_is_missing(void **state)
+/* Log to `to`, of which nobody reads at first, and find out at `from` what came of it. */
+static void check_told(int to, int from)
 {
-    (void)state;
     static char text[1 << 20];
     const int lines = 1000; /* more than there is room for */
-    int ends[2];
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    size_t size = 0;
     int saved = dup(STDERR_FILENO);
-    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    assert_int_equal(fcntl(from, F_SETFL, O_NONBLOCK), 0);
+    assert_true(dup2(to, STDERR_FILENO) >= 0);
     for (int i = 0; i < lines; i++) {
         wr_log("logger", WEIR_LOG_INFO, "text %0200d", i);
     }
-    size_t size = read_all(ends[0], text, sizeof(text));
-    wr_log("logger", WEIR_LOG_INFO, "read again");
-    size += read_all(ends[0], text + size, sizeof(text) - 1 - size);
+    text[0] = '\0';
+    while (strstr(text, "read again") == NULL) {
+        size += read_all(from, text + size, sizeof(text) - 1 - size);
+        text[size] = '\0';
+        wr_log("logger", WEIR_LOG_INFO, "read again");
+    }
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
 
     int seen = 0;
     for (const char *at = text; (at = strstr(at, " text 0")) != NULL; at++) {
         seen++;
     }
-    char wanted[128];
-    (void)snprintf(wanted, sizeof(wanted),
-                   "[log] lines missing here, which nobody read in time: %d\n", lines - seen);
     assert_in_range(seen, 1, lines - 2);
-    const char *told = strstr(text, wanted);
+    const char *told = strstr(text, "[log] lines missing here, which nobody read in time: ");
     assert_non_null(told);
-    assert_non_null(strstr(told, "[logger] read again\n"));
+    long missing = strtol(strstr(told, "time: ") + strlen("time: "), NULL, 10);
+    assert_in_range(missing, lines - seen, lines - seen + 1); /* and one "read again" perhaps */
     assert_null(strstr(told, " text 0"));
-    close(saved);
+}
+
+static void a_reader_that_does_not_read_is_told_how_much_is_missing(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    check_told(ends[1], ends[0]);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Which may have room for a part of a line. */
+static void so_is_a_terminal(void **state)
+{
+    (void)state;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    check_told(terminal, master);
+    close(terminal);
+    close(master);
 }
 
 int main(void)
@@ -94,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_sink_writes_a_line_in_one_write),
         cmocka_unit_test(a_reader_that_does_not_read_is_told_how_much_is_missing),
+        cmocka_unit_test(so_is_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
