@@ -233,8 +233,8 @@ static void be_refused(wr_proxy *proxy)
     if (proxy->supervisor != NULL) {
         wr_proxy_give_up(proxy, "it could not create or start its module");
     } else {
-        wr_proxy_end_starting(proxy);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+        wr_proxy_leave_service(proxy);
     }
 }
 
@@ -300,6 +300,7 @@ void wr_proxy_on_failed(wr_proxy *proxy, const wr_control_message *reply)
         wr_proxy_log(proxy, WEIR_LOG_ERROR,
                      "the remote module could not open its message channel: %s", reason);
         wr_proxy_pass(proxy, WR_PROXY_EVENT_REFUSED);
+        wr_proxy_leave_service(proxy);
         wr_timer_set(proxy->timer, WR_RETRY_MAX_MS); /* what is in the way may go away */
         return;
     case WR_REPLY_MODULE_FAILED:

@@ -278,7 +278,7 @@ void wr_proxy_begin_starting_anew(wr_proxy *proxy);
 void wr_proxy_end_starting(wr_proxy *proxy);
 /* Its start has returned, as far as can be known. */
 void wr_proxy_enter_service(wr_proxy *proxy);
-/* The connection is over. */
+/* The connection is over, or of no use. */
 void wr_proxy_leave_service(wr_proxy *proxy);
 void wr_proxy_on_start_timer(void *proxy);
 

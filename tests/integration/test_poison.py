@@ -66,6 +66,7 @@ for _ in range((3, 3, 1, 2)[life - 1]):
 if life == 3:
     stop_gateway_until_the_end()
     session.acknowledge(1)
+    session.__exit__()  # first: a process that ends may do so last
 if life == 4:
     session.acknowledge(3)
     session.control.wait_for_end()
