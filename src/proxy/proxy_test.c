@@ -14,6 +14,7 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/folder.h"
+#include "proxy/proxy_internal.h"
 #include "weir/log.h"
 
 /* A gateway's parts with one remote module, and that one's side. */
@@ -32,7 +33,8 @@ typedef struct stage {
     wr_channel *channel;
 } stage;
 
-static void stage_open(stage *s, wr_heartbeat_config heartbeat)
+/* `options` are added to by what the stage has. */
+static void stage_open(stage *s, const wr_proxy_options *options)
 {
     wr_executor *quick = NULL;
     *s = (stage){.folder = NULL};
@@ -40,13 +42,14 @@ static void stage_open(stage *s, wr_heartbeat_config heartbeat)
     ASSERT_OK(wr_folder_create_private("weir-test", &s->folder, NULL));
     (void)snprintf(s->control_path, sizeof(s->control_path), "%s/control", s->folder);
     (void)snprintf(s->message_path, sizeof(s->message_path), "%s/messages", s->folder);
-    s->options = (wr_proxy_options){.control_path = s->control_path,
-                                    .message_path = s->message_path,
-                                    .args = "null",
-                                    .timeout_ms = DEADLINE_MS,
-                                    .heartbeat = heartbeat};
+    s->options = *options;
+    s->options.control_path = s->control_path;
+    s->options.message_path = s->message_path;
+    s->options.args = "null";
+    s->options.timeout_ms = DEADLINE_MS;
     ASSERT_OK(wr_listener_open(s->control_path, &s->listener, NULL));
     ASSERT_OK(wr_broker_create(1, &s->broker));
+    s->options.broker = s->broker;
     ASSERT_OK(wr_broker_quick(s->broker, &quick));
     ASSERT_OK(wr_loop_create(&s->loop));
     ASSERT_OK(wr_node_create("remote", quick, false, &s->node));
@@ -96,12 +99,17 @@ static uint64_t far_away(void)
     return wr_clock_ns() + DEADLINE_MS * WR_NS_PER_MS;
 }
 
-static void stop(stage *s, uint64_t patience_ms)
+static void begin_stop(stage *s, uint64_t patience_ms)
 {
     uint64_t dropped = 0;
     ASSERT_OK(wr_broker_close(s->broker, s->node, far_away(), &dropped));
     wr_proxy_stop(s->proxy, wr_clock_ns() + patience_ms * WR_NS_PER_MS);
     wr_proxy_wait_let_go(s->proxy);
+}
+
+static void stop(stage *s, uint64_t patience_ms)
+{
+    begin_stop(s, patience_ms);
     wr_proxy_join(s->proxy);
 }
 
@@ -205,7 +213,7 @@ static void what_a_lost_module_goes_on_writing_is_not_read(void **state)
     spring from;
     wr_node *sink = NULL;
     uint64_t dropped = 0;
-    stage_open(&s, (wr_heartbeat_config){0, 0});
+    stage_open(&s, &(wr_proxy_options){.timeout_ms = 0});
     spring_begin(&from, &s, &sink);
     spring_open(&from);
     assert_int_equal(spring_wait_end(&from), WEIR_ERR_CLOSED);
@@ -222,13 +230,117 @@ static void what_a_lost_module_goes_on_writing_is_not_read(void **state)
 static void module_that_is_stopped_is_not_found_to_hang(void **state)
 {
     (void)state;
-    const wr_heartbeat_config heartbeat = {.interval_ms = 2000, .timeout_ms = 4000};
+    const wr_proxy_options options = {.heartbeat = {.interval_ms = 2000, .timeout_ms = 4000}};
     stage s;
-    stage_open(&s, heartbeat);
+    stage_open(&s, &options);
     remote_begin(&s, WR_FEATURE_HEARTBEAT);
     (void)expect_control(&s, WR_CONTROL_HEARTBEAT);
-    stop(&s, heartbeat.interval_ms + 500);
+    stop(&s, options.heartbeat.interval_ms + 500);
     assert_int_equal(wr_proxy_hangs(s.proxy), 0);
+    stage_close(&s);
+}
+
+/* Is it so? Asked on the loop, again and again. */
+typedef struct question {
+    wr_proxy *proxy;
+    bool (*is_so)(const wr_proxy *proxy);
+    bool answer;
+} question;
+
+static void ask(void *arg)
+{
+    question *q = arg;
+    q->answer = q->is_so(q->proxy);
+}
+
+static bool is_so(const stage *s, bool (*what)(const wr_proxy *proxy))
+{
+    question q = {.proxy = s->proxy, .is_so = what};
+    wr_loop_call(s->loop, ask, &q);
+    return q.answer;
+}
+
+static void wait_until(const stage *s, bool (*what)(const wr_proxy *proxy))
+{
+    uint64_t deadline_ns = far_away();
+    while (!is_so(s, what)) {
+        assert_true(wr_clock_ns() < deadline_ns);
+    }
+}
+
+static void open_source(const stage *s, wr_node **out)
+{
+    ASSERT_OK(wr_node_create("source", wr_broker_pool(s->broker), false, out));
+    ASSERT_OK(
+        wr_broker_link(s->broker, *out, s->node, (wr_queue_config){1000, WR_WHEN_FULL_BLOCK}));
+}
+
+static void close_source(const stage *s, wr_node *source)
+{
+    uint64_t dropped = 0;
+    ASSERT_OK(wr_broker_close(s->broker, source, far_away(), &dropped));
+    wr_node_unref(source);
+}
+
+/* From there to the remote module. */
+static void pass_one(const stage *s, wr_node *source)
+{
+    weir_message *msg = NULL;
+    ASSERT_OK(weir_message_new(NULL, 0, NULL, 0, &msg));
+    ASSERT_OK(wr_node_publish(source, msg, WR_PUBLISH_OVER));
+    weir_message_unref(msg);
+    ASSERT_OK(channel_receive(s->channel, &msg));
+    weir_message_unref(msg);
+}
+
+static void acknowledge(const stage *s, uint64_t count)
+{
+    control_say(s->control, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = count});
+}
+
+#define BURST 200u
+
+static bool has_many_runs(const wr_proxy *proxy)
+{
+    return proxy->origins.capacity >= BURST;
+}
+
+static bool lull_runs(const wr_proxy *proxy)
+{
+    return proxy->lull.runs;
+}
+
+static bool has_few_runs(const wr_proxy *proxy)
+{
+    return proxy->origins.capacity < BURST / 4;
+}
+
+static void end_lull(void *arg)
+{
+    const wr_proxy *proxy = arg;
+    wr_timer_set(proxy->lull_timer, 0);
+}
+
+static void what_sources_in_turn_needed_is_given_back(void **state)
+{
+    (void)state;
+    stage s;
+    wr_node *sources[2] = {NULL, NULL};
+    stage_open(&s, &(wr_proxy_options){.timeout_ms = 0});
+    open_source(&s, &sources[0]);
+    open_source(&s, &sources[1]);
+    remote_begin(&s, WR_FEATURE_ACKNOWLEDGE);
+    for (unsigned i = 0; i < BURST; i++) {
+        pass_one(&s, sources[i % 2]);
+    }
+    assert_true(is_so(&s, has_many_runs));
+    acknowledge(&s, BURST);
+    wait_until(&s, lull_runs);
+    wr_loop_call(s.loop, end_lull, s.proxy);
+    wait_until(&s, has_few_runs);
+    close_source(&s, sources[0]);
+    close_source(&s, sources[1]);
+    stop(&s, 0);
     stage_close(&s);
 }
 
@@ -237,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lost_module_goes_on_writing_is_not_read),
         cmocka_unit_test(module_that_is_stopped_is_not_found_to_hang),
+        cmocka_unit_test(what_sources_in_turn_needed_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
