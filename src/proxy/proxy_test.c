@@ -14,6 +14,7 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/folder.h"
+#include "proxy/crash_report.h"
 #include "proxy/proxy_internal.h"
 #include "weir/log.h"
 
@@ -298,6 +299,105 @@ static void acknowledge(const stage *s, uint64_t count)
     control_say(s->control, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = count});
 }
 
+static bool one_is_acknowledged(const wr_proxy *proxy)
+{
+    return proxy->acknowledged == 1;
+}
+
+static bool channel_is_gone(const wr_proxy *proxy)
+{
+    return proxy->channel == NULL;
+}
+
+static bool is_stopping(const wr_proxy *proxy)
+{
+    return wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+}
+
+/* The report that is being written, as long as the test likes. */
+static wr_crash_report written;
+
+bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
+
+bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
+{
+    (void)loop;
+    written = *report;
+    return true;
+}
+
+static void on_written(void *arg)
+{
+    (void)arg;
+    written.on_done(written.arg, "folder");
+}
+
+/* Had the gateway launched the process: it ended with status 3, two times. */
+static void die_twice(void *arg)
+{
+    const wr_process_exit result = {.value = 3};
+    const wr_proxy_end end = {.exit = &result};
+    wr_proxy_look_for_poison(arg, &end);
+    wr_proxy_look_for_poison(arg, &end);
+}
+
+/* The second message is being set aside. */
+static void begin_to_set_aside(stage *s, wr_node **source)
+{
+    static const wr_crash_settings crash = {.reports_max = 1};
+    const wr_proxy_options options = {.crash = &crash, .restart = {.poison_deaths = 2}};
+    written = (wr_crash_report){.on_done = NULL};
+    stage_open(s, &options);
+    open_source(s, source);
+    remote_begin(s, WR_FEATURE_ACKNOWLEDGE);
+    pass_one(s, *source);
+    pass_one(s, *source);
+    acknowledge(s, 1);
+    wait_until(s, one_is_acknowledged);
+    wr_channel_destroy(s->channel);
+    wr_sp_destroy(s->control);
+    s->channel = NULL;
+    s->control = NULL;
+    wait_until(s, channel_is_gone);
+    wr_loop_call(s->loop, die_twice, s->proxy);
+    assert_non_null(written.on_done);
+}
+
+/* Its writer would come back to a proxy that is freed. */
+static void stop_waits_until_a_message_is_set_aside(void **state)
+{
+    (void)state;
+    stage s;
+    wr_node *source = NULL;
+    begin_to_set_aside(&s, &source);
+    close_source(&s, source);
+    begin_stop(&s, DEADLINE_MS);
+    assert_true(is_so(&s, is_stopping));
+    wr_loop_call(s.loop, on_written, NULL);
+    wr_proxy_join(s.proxy);
+    assert_int_equal(s.proxy->window.end, 1); /* it was given up */
+    stage_close(&s);
+}
+
+/* It would be told of numbers that are about to change. */
+static void nobody_is_asked_to_create_until_a_message_is_set_aside(void **state)
+{
+    (void)state;
+    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX};
+    stage s;
+    wr_sp_frame frame;
+    wr_node *source = NULL;
+    begin_to_set_aside(&s, &source);
+    ASSERT_OK(wr_sp_create(accept_one(s.listener), &options, &s.control));
+    assert_int_equal(control_receive(s.control, &frame), WEIR_ERR_CLOSED);
+    wr_sp_destroy(s.control);
+    wr_loop_call(s.loop, on_written, NULL);
+    remote_begin(&s, WR_FEATURE_ACKNOWLEDGE);
+    close_source(&s, source);
+    stop(&s, 0);
+    stage_close(&s);
+}
+
 #define BURST 200u
 
 static bool has_many_runs(const wr_proxy *proxy)
@@ -349,6 +449,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lost_module_goes_on_writing_is_not_read),
         cmocka_unit_test(module_that_is_stopped_is_not_found_to_hang),
+        cmocka_unit_test(stop_waits_until_a_message_is_set_aside),
+        cmocka_unit_test(nobody_is_asked_to_create_until_a_message_is_set_aside),
         cmocka_unit_test(what_sources_in_turn_needed_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
