@@ -41,7 +41,8 @@ typedef enum wr_poison_verdict {
 } wr_poison_verdict;
 
 typedef struct wr_poison {
-    uint32_t deaths_max; /* set once; 0: there is no such rule */
+    uint32_t deaths_max; /* set once; 0: there is no such rule; 1: as 2, as the first shows nobody
+                          * alone for certain */
     uint32_t deaths;     /* in a row at which all suspects were in hand */
     uint64_t first;      /* the suspects: first..end-1; none where deaths is 0 */
     uint64_t end;

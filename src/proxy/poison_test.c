@@ -110,6 +110,7 @@ static void nobody_is_found_who_was_not_alone(void **state)
     assert_int_equal(die(&poison, 5, 6), WR_POISON_NONE); /* alone, but not after a quiet time */
     assert_true(wr_poison_is_careful(&poison));
     assert_int_equal(die(&poison, 5, 6), WR_POISON_FOUND);
+    assert_int_equal(poison.deaths, 2); /* one is never enough, whatever the configuration says */
     poison = with_patience(2);
     assert_int_equal(die(&poison, 5, 200), WR_POISON_NONE);
     assert_int_equal(die(&poison, 5, 19), WR_POISON_NONE);
