@@ -139,19 +139,41 @@ static uint64_t origin_of(wr_proxy *proxy, uint64_t number)
     return link;
 }
 
+static const char *what_comes_next(const wr_proxy *proxy)
+{
+    wr_proxy_state state = wr_proxy_get_state(proxy);
+    if (state == WR_PROXY_STOPPING) {
+        return "the module is being stopped";
+    }
+    if (state == WR_PROXY_FAILED && !wr_proxy_may_launch_again(proxy)) {
+        return "the module goes on with the next when it is started again";
+    }
+    return "the module goes on with the next";
+}
+
+/* The death that showed it was counted before the message was in a file: it may have been one too
+ * many. */
+static void give_up_poison(wr_proxy *proxy, const char *folder)
+{
+    uint32_t deaths = proxy->poison.deaths;
+    drop_first(proxy, origin_of(proxy, proxy->poison.first));
+    wr_poison_set_aside(&proxy->poison);
+    wr_restart_forgive(&proxy->restart); /* the module is not to blame */
+    wr_log(proxy->node->name, WEIR_LOG_ERROR,
+           "set aside a message that the module has died of %u times: %s; %s (to give it the "
+           "message again: weir run replay.json, in that folder)",
+           deaths, folder, what_comes_next(proxy));
+    if (wr_proxy_may_launch_again(proxy)) {
+        wr_proxy_launch_again(proxy);
+    }
+}
+
 static void on_set_aside(void *arg, const char *folder)
 {
     wr_proxy *proxy = arg;
     proxy->setting_aside = false;
     if (folder != NULL) {
-        uint32_t deaths = proxy->poison.deaths;
-        drop_first(proxy, origin_of(proxy, proxy->poison.first));
-        wr_poison_set_aside(&proxy->poison);
-        wr_restart_forgive(&proxy->restart); /* the module is not to blame */
-        wr_log(proxy->node->name, WEIR_LOG_ERROR,
-               "set aside a message that the module has died of %u times: %s; the module goes on "
-               "with the next (to give it the message again: weir run replay.json, in that folder)",
-               deaths, folder);
+        give_up_poison(proxy, folder);
     }
     if (wr_proxy_get_state(proxy) == WR_PROXY_STOPPING) {
         wr_proxy_continue_stop(proxy);

@@ -38,16 +38,18 @@ static void log_restart(wr_proxy *proxy, const ending *end, uint32_t delay_ms)
 static void log_failed(wr_proxy *proxy, const ending *end)
 {
     const wr_restart_config *config = proxy->restart.config;
+    const char *when = proxy->setting_aside
+                           ? "when the message that it dies of is set aside, or when told to"
+                           : "only when told to";
     if (config->when == WR_RESTART_NEVER) {
         wr_log(proxy->node->name, WEIR_LOG_ERROR,
                "%s; it is not started again (its restart policy is \"never\")", end->how);
         return;
     }
     wr_log(proxy->node->name, WEIR_LOG_ERROR,
-           "%s, once more after %u %s within %u ms: the module has failed, and is started "
-           "again only when told to",
+           "%s, once more after %u %s within %u ms: the module has failed, and is started again %s",
            end->how, config->burst, wr_text_plural(config->burst, "restart", "restarts"),
-           config->window_ms);
+           config->window_ms, when);
 }
 
 /* Nobody is started any more. Who comes by itself shows in the control id's folder; without one the
@@ -183,6 +185,12 @@ void wr_proxy_launch_again(wr_proxy *proxy)
     atomic_fetch_add(&proxy->restarts, 1);
     proxy->sharing_failed = false; /* what is new may manage */
     wr_proxy_launch(proxy);
+}
+
+bool wr_proxy_may_launch_again(const wr_proxy *proxy)
+{
+    return wr_proxy_get_state(proxy) == WR_PROXY_FAILED && proxy->control == NULL &&
+           proxy->restart.config->when != WR_RESTART_NEVER;
 }
 
 static void end_process(wr_proxy *proxy, bool asked, uint32_t grace_ms)

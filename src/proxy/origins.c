@@ -9,6 +9,8 @@
 #include "base/error.h"
 
 #define RING_START 16u
+/* A ring with so many times the room that its runs need is made smaller. */
+#define ROOMY 4u
 
 static wr_origin *at(const wr_origins *origins, size_t index)
 {
@@ -23,20 +25,24 @@ static void forget_done(wr_origins *origins, uint64_t done)
     }
 }
 
-static weir_err grow(wr_origins *origins)
+static weir_err resize(wr_origins *origins, size_t capacity)
 {
-    wr_origins grown = {.capacity = origins->capacity == 0 ? RING_START : 2 * origins->capacity,
-                        .count = origins->count};
-    grown.ring = malloc(grown.capacity * sizeof(wr_origin));
-    if (grown.ring == NULL) {
+    wr_origins resized = {.last = origins->last, .capacity = capacity, .count = origins->count};
+    resized.ring = malloc(capacity * sizeof(wr_origin));
+    if (resized.ring == NULL) {
         return WEIR_ERR_MEMORY;
     }
     for (size_t i = 0; i < origins->count; i++) {
-        grown.ring[i] = *at(origins, i);
+        resized.ring[i] = *at(origins, i);
     }
     free(origins->ring);
-    *origins = grown;
+    *origins = resized;
     return WEIR_OK;
+}
+
+static weir_err grow(wr_origins *origins)
+{
+    return resize(origins, origins->capacity == 0 ? RING_START : 2 * origins->capacity);
 }
 
 void wr_origins_begin(wr_origins *origins, uint64_t link, uint64_t begin, uint64_t done)
@@ -69,6 +75,19 @@ void wr_origins_drop(wr_origins *origins, uint64_t number)
 {
     for (size_t i = 0; i < origins->count; i++) {
         at(origins, i)->begin -= at(origins, i)->begin > number;
+    }
+}
+
+void wr_origins_shrink(wr_origins *origins, uint64_t done)
+{
+    size_t capacity = origins->capacity;
+    forget_done(origins, done);
+    while (capacity > RING_START && origins->count <= capacity / ROOMY) {
+        capacity /= 2;
+    }
+    if (capacity < origins->capacity) {
+        weir_err ignored = resize(origins, capacity);
+        (void)ignored; /* it stays as it is */
     }
 }
 

@@ -40,6 +40,8 @@ static inline void wr_origins_note(wr_origins *origins, uint64_t link, uint64_t 
 uint64_t wr_origins_find(const wr_origins *origins, uint64_t number);
 /* A message is given up, those after it move up (as wr_window_drop). */
 void wr_origins_drop(wr_origins *origins, uint64_t number);
+/* Give back memory that the runs do not need; those of messages below `done` are forgotten. */
+void wr_origins_shrink(wr_origins *origins, uint64_t done);
 void wr_origins_deinit(wr_origins *origins);
 
 #endif

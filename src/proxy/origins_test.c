@@ -117,6 +117,30 @@ static void those_after_a_dropped_one_move_up(void **state)
     wr_origins_deinit(&origins);
 }
 
+static void what_many_runs_needed_is_given_back(void **state)
+{
+    (void)state;
+    wr_origins origins = {.ring = NULL};
+    wr_origins_shrink(&origins, 0);
+    assert_int_equal(origins.capacity, 0);
+    for (uint64_t n = 0; n < 1000; n++) {
+        wr_origins_note(&origins, n + 1, n, 0);
+    }
+    wr_origins_shrink(&origins, 10); /* most of it is in use */
+    assert_int_equal(origins.capacity, 1024);
+    wr_origins_shrink(&origins, 990);
+    assert_int_equal(origins.capacity, 32);
+    wr_origins_note(&origins, 1000, 1000, 990); /* the last run goes on */
+    assert_int_equal(origins.count, 10);
+    for (uint64_t n = 990; n < 1000; n++) {
+        assert_int_equal(wr_origins_find(&origins, n), n + 1);
+    }
+    wr_origins_shrink(&origins, 1001);
+    assert_int_equal(origins.capacity, 16);
+    assert_int_equal(wr_origins_find(&origins, 1001), 1000);
+    wr_origins_deinit(&origins);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +151,7 @@ int main(void)
         cmocka_unit_test(what_is_not_done_is_kept),
         cmocka_unit_test(run_goes_on_when_its_first_messages_are_done),
         cmocka_unit_test(those_after_a_dropped_one_move_up),
+        cmocka_unit_test(what_many_runs_needed_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

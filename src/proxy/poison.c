@@ -4,6 +4,13 @@
  */
 #include "proxy/poison.h"
 
+#include <assert.h>
+
+#include "ipc/window.h"
+
+static_assert(WR_POISON_SINGLE_MAX * WR_POISON_SINGLE_MAX >= WR_WINDOW_MESSAGES,
+              "a portion of a full window's suspects is given one by one");
+
 /* Before the second death nothing is known but that it died, which it may never do again; and a
  * careful life begins slowly. With less patience than that there is no other time for it. */
 #define CAREFUL_FROM 2u

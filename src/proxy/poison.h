@@ -25,8 +25,9 @@
 #define WR_POISON_DEATHS_MAX 1000u
 
 /* So many suspects at most are given one by one; of more, portions of as many as there are portions
- * (an acknowledgement can take 25 ms), and one more death finds the one. */
-#define WR_POISON_SINGLE_MAX 64u
+ * (an acknowledgement can take 25 ms), and one more death finds the one. The root of the most that
+ * there can be (WR_WINDOW_MESSAGES): a portion is never divided again, which would be one more. */
+#define WR_POISON_SINGLE_MAX 128u
 
 /* How long a careful life begins without messages: twice as long as the module was silent before it
  * died, within these. */
@@ -40,7 +41,8 @@ typedef enum wr_poison_verdict {
 } wr_poison_verdict;
 
 typedef struct wr_poison {
-    uint32_t deaths_max; /* set once; 0: there is no such rule */
+    uint32_t deaths_max; /* set once; 0: there is no such rule; 1: as 2, as the first shows nobody
+                          * alone for certain */
     uint32_t deaths;     /* in a row at which all suspects were in hand */
     uint64_t first;      /* the suspects: first..end-1; none where deaths is 0 */
     uint64_t end;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "ipc/window.h"
 #include "proxy/poison.h"
 
 static wr_poison with_patience(uint32_t deaths)
@@ -49,10 +50,21 @@ static void many_suspects_take_one_death_more(void **state)
     assert_int_equal(wr_poison_portion_end(&poison, 9100), 9191);
     assert_int_equal(wr_poison_portion_end(&poison, 9191), 9192);
     assert_int_equal(die(&poison, 1091, 1182), WR_POISON_NONE);
-    assert_int_equal(wr_poison_portion_end(&poison, 1091), 1101);
-    assert_int_equal(die(&poison, 1101, 1111), WR_POISON_NONE);
-    assert_int_equal(wr_poison_portion_end(&poison, 1101), 1102);
+    assert_int_equal(wr_poison_portion_end(&poison, 1091), 1092);
     assert_int_equal(die(&poison, 1105, 1106), WR_POISON_FOUND);
+    assert_int_equal(poison.deaths, 4);
+}
+
+static void as_many_as_a_window_holds_take_no_more(void **state)
+{
+    (void)state;
+    wr_poison poison = with_patience(3);
+    (void)die(&poison, 1, 1 + WR_WINDOW_MESSAGES);
+    (void)die(&poison, 1, 1 + WR_WINDOW_MESSAGES);
+    assert_int_equal(die(&poison, 1, wr_poison_portion_end(&poison, 1)), WR_POISON_NONE);
+    assert_int_equal(wr_poison_portion_end(&poison, 1), 2);
+    assert_int_equal(die(&poison, 1, 2), WR_POISON_FOUND);
+    assert_int_equal(poison.deaths, 4);
 }
 
 static void as_many_as_are_given_singly_are(void **state)
@@ -63,7 +75,7 @@ static void as_many_as_are_given_singly_are(void **state)
     assert_int_equal(wr_poison_portion_end(&poison, 10), 11);
     wr_poison_clear(&poison);
     (void)die(&poison, 10, 10 + WR_POISON_SINGLE_MAX + 1);
-    assert_int_equal(wr_poison_portion_end(&poison, 10), 19);
+    assert_int_equal(wr_poison_portion_end(&poison, 10), 22);
 }
 
 static void death_without_messages_clears_them(void **state)
@@ -98,6 +110,7 @@ static void nobody_is_found_who_was_not_alone(void **state)
     assert_int_equal(die(&poison, 5, 6), WR_POISON_NONE); /* alone, but not after a quiet time */
     assert_true(wr_poison_is_careful(&poison));
     assert_int_equal(die(&poison, 5, 6), WR_POISON_FOUND);
+    assert_int_equal(poison.deaths, 2); /* one is never enough, whatever the configuration says */
     poison = with_patience(2);
     assert_int_equal(die(&poison, 5, 200), WR_POISON_NONE);
     assert_int_equal(die(&poison, 5, 19), WR_POISON_NONE);
@@ -169,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_it_dies_of_three_times_is_found),
         cmocka_unit_test(many_suspects_take_one_death_more),
+        cmocka_unit_test(as_many_as_a_window_holds_take_no_more),
         cmocka_unit_test(as_many_as_are_given_singly_are),
         cmocka_unit_test(death_without_messages_clears_them),
         cmocka_unit_test(death_with_others_begins_anew),

@@ -240,6 +240,8 @@ void wr_proxy_continue_stop(wr_proxy *proxy);
 /* life.c: on the loop, launched processes only. */
 void wr_proxy_launch(wr_proxy *proxy);
 void wr_proxy_launch_again(wr_proxy *proxy);
+/* It has failed, nobody else has its control id, and its policy has it started again. */
+bool wr_proxy_may_launch_again(const wr_proxy *proxy);
 /* End the process: now, or, where it was asked to by destroy, after its grace period. */
 void wr_proxy_end_process(wr_proxy *proxy, bool asked);
 /* It is of no use any more: end it, and let the restart policy decide. `why` is a literal. */

@@ -14,6 +14,8 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/folder.h"
+#include "proxy/crash_report.h"
+#include "proxy/proxy_internal.h"
 #include "weir/log.h"
 
 /* A gateway's parts with one remote module, and that one's side. */
@@ -32,7 +34,8 @@ typedef struct stage {
     wr_channel *channel;
 } stage;
 
-static void stage_open(stage *s, wr_heartbeat_config heartbeat)
+/* `options` are added to by what the stage has. */
+static void stage_open(stage *s, const wr_proxy_options *options)
 {
     wr_executor *quick = NULL;
     *s = (stage){.folder = NULL};
@@ -40,13 +43,14 @@ static void stage_open(stage *s, wr_heartbeat_config heartbeat)
     ASSERT_OK(wr_folder_create_private("weir-test", &s->folder, NULL));
     (void)snprintf(s->control_path, sizeof(s->control_path), "%s/control", s->folder);
     (void)snprintf(s->message_path, sizeof(s->message_path), "%s/messages", s->folder);
-    s->options = (wr_proxy_options){.control_path = s->control_path,
-                                    .message_path = s->message_path,
-                                    .args = "null",
-                                    .timeout_ms = DEADLINE_MS,
-                                    .heartbeat = heartbeat};
+    s->options = *options;
+    s->options.control_path = s->control_path;
+    s->options.message_path = s->message_path;
+    s->options.args = "null";
+    s->options.timeout_ms = DEADLINE_MS;
     ASSERT_OK(wr_listener_open(s->control_path, &s->listener, NULL));
     ASSERT_OK(wr_broker_create(1, &s->broker));
+    s->options.broker = s->broker;
     ASSERT_OK(wr_broker_quick(s->broker, &quick));
     ASSERT_OK(wr_loop_create(&s->loop));
     ASSERT_OK(wr_node_create("remote", quick, false, &s->node));
@@ -96,12 +100,17 @@ static uint64_t far_away(void)
     return wr_clock_ns() + DEADLINE_MS * WR_NS_PER_MS;
 }
 
-static void stop(stage *s, uint64_t patience_ms)
+static void begin_stop(stage *s, uint64_t patience_ms)
 {
     uint64_t dropped = 0;
     ASSERT_OK(wr_broker_close(s->broker, s->node, far_away(), &dropped));
     wr_proxy_stop(s->proxy, wr_clock_ns() + patience_ms * WR_NS_PER_MS);
     wr_proxy_wait_let_go(s->proxy);
+}
+
+static void stop(stage *s, uint64_t patience_ms)
+{
+    begin_stop(s, patience_ms);
     wr_proxy_join(s->proxy);
 }
 
@@ -205,7 +214,7 @@ static void what_a_lost_module_goes_on_writing_is_not_read(void **state)
     spring from;
     wr_node *sink = NULL;
     uint64_t dropped = 0;
-    stage_open(&s, (wr_heartbeat_config){.interval_ms = 0});
+    stage_open(&s, &(wr_proxy_options){.heartbeat = {.interval_ms = 0}});
     spring_begin(&from, &s, &sink);
     spring_open(&from);
     assert_int_equal(spring_wait_end(&from), WEIR_ERR_CLOSED);
@@ -222,16 +231,219 @@ static void what_a_lost_module_goes_on_writing_is_not_read(void **state)
 static void module_that_is_stopped_is_not_found_to_hang(void **state)
 {
     (void)state;
-    const wr_heartbeat_config heartbeat = {.interval_ms = 2000, .timeout_ms = 4000};
+    const wr_proxy_options options = {.heartbeat = {.interval_ms = 2000, .timeout_ms = 4000}};
     stage s;
-    stage_open(&s, heartbeat);
+    stage_open(&s, &options);
     remote_begin(&s, WR_FEATURE_HEARTBEAT);
     wr_control_message first = expect_control(&s, WR_CONTROL_HEARTBEAT);
     control_say(s.control,
                 &(wr_control_message){.type = WR_CONTROL_HEARTBEAT_REPLY, .count = first.count});
     (void)expect_control(&s, WR_CONTROL_HEARTBEAT);
-    stop(&s, heartbeat.interval_ms + 500);
+    stop(&s, options.heartbeat.interval_ms + 500);
     assert_int_equal(wr_proxy_hangs(s.proxy), 0);
+    stage_close(&s);
+}
+
+/* Is it so? Asked on the loop, again and again. */
+typedef struct question {
+    wr_proxy *proxy;
+    bool (*is_so)(const wr_proxy *proxy);
+    bool answer;
+} question;
+
+static void ask(void *arg)
+{
+    question *q = arg;
+    q->answer = q->is_so(q->proxy);
+}
+
+static bool is_so(const stage *s, bool (*what)(const wr_proxy *proxy))
+{
+    question q = {.proxy = s->proxy, .is_so = what};
+    wr_loop_call(s->loop, ask, &q);
+    return q.answer;
+}
+
+static void wait_until(const stage *s, bool (*what)(const wr_proxy *proxy))
+{
+    uint64_t deadline_ns = far_away();
+    while (!is_so(s, what)) {
+        assert_true(wr_clock_ns() < deadline_ns);
+    }
+}
+
+static void open_source(const stage *s, wr_node **out)
+{
+    ASSERT_OK(wr_node_create("source", wr_broker_pool(s->broker), false, out));
+    ASSERT_OK(
+        wr_broker_link(s->broker, *out, s->node, (wr_queue_config){1000, WR_WHEN_FULL_BLOCK}));
+}
+
+static void close_source(const stage *s, wr_node *source)
+{
+    uint64_t dropped = 0;
+    ASSERT_OK(wr_broker_close(s->broker, source, far_away(), &dropped));
+    wr_node_unref(source);
+}
+
+/* From there to the remote module. */
+static void pass_one(const stage *s, wr_node *source)
+{
+    weir_message *msg = NULL;
+    ASSERT_OK(weir_message_new(NULL, 0, NULL, 0, &msg));
+    ASSERT_OK(wr_node_publish(source, msg, WR_PUBLISH_OVER));
+    weir_message_unref(msg);
+    ASSERT_OK(channel_receive(s->channel, &msg));
+    weir_message_unref(msg);
+}
+
+static void acknowledge(const stage *s, uint64_t count)
+{
+    control_say(s->control, &(wr_control_message){.type = WR_CONTROL_ACKNOWLEDGE, .count = count});
+}
+
+static bool one_is_acknowledged(const wr_proxy *proxy)
+{
+    return proxy->acknowledged == 1;
+}
+
+static bool channel_is_gone(const wr_proxy *proxy)
+{
+    return proxy->channel == NULL;
+}
+
+static bool is_stopping(const wr_proxy *proxy)
+{
+    return wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
+}
+
+/* The report that is being written, as long as the test likes. */
+static wr_crash_report written;
+
+bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
+
+bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
+{
+    (void)loop;
+    written = *report;
+    return true;
+}
+
+static void on_written(void *arg)
+{
+    (void)arg;
+    written.on_done(written.arg, "folder");
+}
+
+/* Had the gateway launched the process: it ended with status 3, two times. */
+static void die_twice(void *arg)
+{
+    const wr_process_exit result = {.value = 3};
+    const wr_proxy_end end = {.exit = &result};
+    wr_proxy_look_for_poison(arg, &end);
+    wr_proxy_look_for_poison(arg, &end);
+}
+
+/* The second message is being set aside. */
+static void begin_to_set_aside(stage *s, wr_node **source)
+{
+    static const wr_crash_settings crash = {.reports_max = 1};
+    const wr_proxy_options options = {.crash = &crash, .restart = {.poison_deaths = 2}};
+    written = (wr_crash_report){.on_done = NULL};
+    stage_open(s, &options);
+    open_source(s, source);
+    remote_begin(s, WR_FEATURE_ACKNOWLEDGE);
+    pass_one(s, *source);
+    pass_one(s, *source);
+    acknowledge(s, 1);
+    wait_until(s, one_is_acknowledged);
+    wr_channel_destroy(s->channel);
+    wr_sp_destroy(s->control);
+    s->channel = NULL;
+    s->control = NULL;
+    wait_until(s, channel_is_gone);
+    wr_loop_call(s->loop, die_twice, s->proxy);
+    assert_non_null(written.on_done);
+}
+
+/* Its writer would come back to a proxy that is freed. */
+static void stop_waits_until_a_message_is_set_aside(void **state)
+{
+    (void)state;
+    stage s;
+    wr_node *source = NULL;
+    begin_to_set_aside(&s, &source);
+    close_source(&s, source);
+    begin_stop(&s, DEADLINE_MS);
+    assert_true(is_so(&s, is_stopping));
+    wr_loop_call(s.loop, on_written, NULL);
+    wr_proxy_join(s.proxy);
+    assert_int_equal(s.proxy->window.end, 1); /* it was given up */
+    stage_close(&s);
+}
+
+/* It would be told of numbers that are about to change. */
+static void nobody_is_asked_to_create_until_a_message_is_set_aside(void **state)
+{
+    (void)state;
+    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX};
+    stage s;
+    wr_sp_frame frame;
+    wr_node *source = NULL;
+    begin_to_set_aside(&s, &source);
+    ASSERT_OK(wr_sp_create(accept_one(s.listener), &options, &s.control));
+    assert_int_equal(control_receive(s.control, &frame), WEIR_ERR_CLOSED);
+    wr_sp_destroy(s.control);
+    wr_loop_call(s.loop, on_written, NULL);
+    remote_begin(&s, WR_FEATURE_ACKNOWLEDGE);
+    close_source(&s, source);
+    stop(&s, 0);
+    stage_close(&s);
+}
+
+#define BURST 200u
+
+static bool has_many_runs(const wr_proxy *proxy)
+{
+    return proxy->origins.capacity >= BURST;
+}
+
+static bool lull_runs(const wr_proxy *proxy)
+{
+    return proxy->lull.runs;
+}
+
+static bool has_few_runs(const wr_proxy *proxy)
+{
+    return proxy->origins.capacity < BURST / 4;
+}
+
+static void end_lull(void *arg)
+{
+    const wr_proxy *proxy = arg;
+    wr_timer_set(proxy->lull_timer, 0);
+}
+
+static void what_sources_in_turn_needed_is_given_back(void **state)
+{
+    (void)state;
+    stage s;
+    wr_node *sources[2] = {NULL, NULL};
+    stage_open(&s, &(wr_proxy_options){.timeout_ms = 0});
+    open_source(&s, &sources[0]);
+    open_source(&s, &sources[1]);
+    remote_begin(&s, WR_FEATURE_ACKNOWLEDGE);
+    for (unsigned i = 0; i < BURST; i++) {
+        pass_one(&s, sources[i % 2]);
+    }
+    assert_true(is_so(&s, has_many_runs));
+    acknowledge(&s, BURST);
+    wait_until(&s, lull_runs);
+    wr_loop_call(s.loop, end_lull, s.proxy);
+    wait_until(&s, has_few_runs);
+    close_source(&s, sources[0]);
+    close_source(&s, sources[1]);
+    stop(&s, 0);
     stage_close(&s);
 }
 
@@ -240,6 +452,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lost_module_goes_on_writing_is_not_read),
         cmocka_unit_test(module_that_is_stopped_is_not_found_to_hang),
+        cmocka_unit_test(stop_waits_until_a_message_is_set_aside),
+        cmocka_unit_test(nobody_is_asked_to_create_until_a_message_is_set_aside),
+        cmocka_unit_test(what_sources_in_turn_needed_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

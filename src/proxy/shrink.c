@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the window needed for a burst of messages is given back after it (ipc/lull.h). All on the
- * loop, and told by the counters that it reads anyway: who sends does nothing for it.
+ * What the window and its origins needed for a burst of messages is given back after it
+ * (ipc/lull.h). All on the loop, and told by the counters that it reads anyway: who sends does
+ * nothing for it.
  */
 #include "proxy/proxy_internal.h"
 
@@ -25,6 +26,7 @@ void wr_proxy_on_lull_timer(void *arg)
     if (wr_lull_end(&proxy->lull, sent)) {
         wr_proxy_lock(proxy);
         bool small = wr_window_shrink(&proxy->window, proxy->channel);
+        wr_origins_shrink(&proxy->origins, proxy->window.acknowledged);
         wr_proxy_unlock(proxy);
         if (small) {
             wr_lull_note_small(&proxy->lull, sent);
