@@ -106,13 +106,15 @@ class Supervision(harness.WeirTest):
         self.assertEqual(gateway.err().count("[child] launched"), 4)
         gateway.stop()
 
-    def failed_in_folder(self):
-        """A gateway whose module has failed, and whoever comes to folder/control is taken."""
-        module = remote("late", "folder/control", **{
-            "activation.type": "launch", "launch": {"path": "/bin/false"}})
-        module["restart"] = {"policy": "never"}
-        gateway = self.start_gateway([module])
-        gateway.wait_for('it is not started again (its restart policy is "never")')
+    def failing_in(self, name, control_id):
+        """A module that fails at once, and whoever comes to its control id is taken."""
+        return {**remote(name, control_id, **{"activation.type": "launch",
+                                              "launch": {"path": "/bin/false"}}),
+                "restart": {"policy": "never"}}
+
+    def failed_in_folder(self, *more):
+        gateway = self.start_gateway([self.failing_in("late", "folder/control"), *more])
+        gateway.wait_for('it is not started again (its restart policy is "never")', 1 + len(more))
         return gateway
 
     def check_found_in_folder(self, gateway):
@@ -129,6 +131,19 @@ class Supervision(harness.WeirTest):
             os.rmdir(self.path("folder"))
             os.mkdir(self.path("folder"))
         self.check_found_in_folder(gateway)
+
+    def test_failed_modules_are_found_in_a_folder_that_both_name_differently(self):
+        os.mkdir(self.path("folder"))
+        os.symlink("folder", self.path("link"))
+        gateway = self.failed_in_folder(self.failing_in("other", "link/other"))
+        for _ in range(2):
+            os.rmdir(self.path("folder"))
+            os.mkdir(self.path("folder"))
+        other = self.start_remote(name="other", control_id="link/other")
+        gateway.wait_for("[other] attached the remote module")
+        self.check_found_in_folder(gateway)
+        other.press_enter()
+        other.expect_exit()
 
     def test_failed_module_is_found_in_a_folder_that_was_not_there(self):
         gateway = self.failed_in_folder()
