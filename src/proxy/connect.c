@@ -182,6 +182,18 @@ bool wr_proxy_may_connect(const wr_proxy *proxy)
            (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
 }
 
+/* Nothing is awaited from the module: the attempts end where its folder is watched. Not at once:
+ * who bound the socket may not listen yet. */
+static void rest_or_retry(wr_proxy *proxy)
+{
+    if (proxy->retry_ms < WR_RETRY_MAX_MS || proxy->folder_watch == NULL) {
+        wr_proxy_retry_later(proxy);
+        return;
+    }
+    wr_log(proxy->node->name, WEIR_LOG_DEBUG, "at '%s' is tried again when its folder changes",
+           proxy->options.control_path);
+}
+
 void wr_proxy_try_connect(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
@@ -192,10 +204,8 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         wr_proxy_retry_later(proxy);
         return;
     }
-    if (err != WEIR_OK) { /* who bound the socket may not listen yet */
-        if (proxy->retry_ms < WR_RETRY_MAX_MS || proxy->folder_watch == NULL) {
-            wr_proxy_retry_later(proxy);
-        }
+    if (err != WEIR_OK) {
+        rest_or_retry(proxy);
         return;
     }
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);
