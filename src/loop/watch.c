@@ -26,7 +26,7 @@ struct wr_timer {
 struct wr_folder_watch {
     uv_fs_event_t event; /* first */
     char *name;
-    char *folder_name; /* the last part of its path: by that libuv tells what became of itself */
+    char *folder_name; /* by that libuv tells what became of the folder itself */
     wr_folder_watch_fn run;
     void *arg;
 };
@@ -141,18 +141,29 @@ static void on_folder(uv_fs_event_t *handle, const char *name, int events, int s
     }
 }
 
-static void free_names(wr_folder_watch *watch)
+/* For all that watch one folder, by whatever paths, libuv has one path, the first one's, and tells
+ * its last part. It stays until the last of them is closed. */
+static weir_err learn_folder_name(wr_folder_watch *watch)
 {
-    free(watch->name);
-    free(watch->folder_name);
-    watch->name = NULL;
-    watch->folder_name = NULL;
+    size_t size = 0; /* too little, so that libuv says how much it is */
+    (void)uv_fs_event_getpath(&watch->event, NULL, &size);
+    char *path = malloc(size);
+    if (path == NULL) {
+        return WEIR_ERR_MEMORY;
+    }
+    if (uv_fs_event_getpath(&watch->event, path, &size) != 0) {
+        free(path);
+        return WEIR_ERR_IO;
+    }
+    const char *slash = strrchr(path, '/');
+    watch->folder_name = wr_text_copy(slash == NULL ? path : slash + 1);
+    free(path);
+    return watch->folder_name == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
 weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *name,
                               wr_folder_watch_fn run, void *arg, wr_folder_watch **out)
 {
-    const char *slash = strrchr(folder, '/');
     wr_folder_watch *watch = calloc(1, sizeof(*watch));
     if (watch == NULL) {
         return WEIR_ERR_MEMORY;
@@ -160,16 +171,18 @@ weir_err wr_folder_watch_open(wr_loop *loop, const char *folder, const char *nam
     watch->run = run;
     watch->arg = arg;
     watch->name = wr_text_copy(name);
-    watch->folder_name = wr_text_copy(slash == NULL ? folder : slash + 1);
-    if (watch->name == NULL || watch->folder_name == NULL) {
-        free_names(watch);
+    if (watch->name == NULL) {
         free(watch);
         return WEIR_ERR_MEMORY;
     }
     uv_fs_event_init(wr_loop_uv(loop), &watch->event); /* cannot fail */
-    if (uv_fs_event_start(&watch->event, on_folder, folder, 0) != 0) {
+    weir_err err = WEIR_ERR_IO;
+    if (uv_fs_event_start(&watch->event, on_folder, folder, 0) == 0) {
+        err = learn_folder_name(watch);
+    }
+    if (err != WEIR_OK) {
         wr_folder_watch_close(watch);
-        return WEIR_ERR_IO;
+        return err;
     }
     *out = watch;
     return WEIR_OK;
@@ -180,6 +193,9 @@ void wr_folder_watch_close(wr_folder_watch *watch)
     if (watch == NULL) {
         return;
     }
-    free_names(watch);
+    free(watch->name);
+    free(watch->folder_name);
+    watch->name = NULL;
+    watch->folder_name = NULL;
     uv_close((uv_handle_t *)&watch->event, free_handle);
 }

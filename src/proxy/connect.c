@@ -76,13 +76,20 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
     }
 }
 
-static void hasten_retry(wr_proxy *proxy)
+/* Who was in service for a moment only is left alone for longer each time, whatever its folder
+ * tells. */
+static void set_rest(wr_proxy *proxy)
 {
-    if (wr_clock_ns() - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+    uint64_t now = wr_clock_ns();
+    uint32_t next_ms = proxy->rest_ms == 0 ? 1 : 2 * proxy->rest_ms;
+    if (now - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
+        proxy->rest_ms = 0;
         proxy->retry_ms = 1;
-    } else if (proxy->retry_ms > WR_RETRY_SERVED_MAX_MS) {
-        proxy->retry_ms = WR_RETRY_SERVED_MAX_MS;
+        return;
     }
+    proxy->rest_ms = next_ms > WR_RETRY_SERVED_MAX_MS ? WR_RETRY_SERVED_MAX_MS : next_ms;
+    proxy->retry_ms = proxy->rest_ms;
+    proxy->rests_until_ns = now + proxy->rest_ms * WR_NS_PER_MS;
 }
 
 static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
@@ -113,7 +120,7 @@ static void lose(wr_proxy *proxy, bool goodbye, const char *reason)
         log_loss(proxy, state, goodbye, reason);
     }
     if (state == WR_PROXY_RUNNING) {
-        hasten_retry(proxy);
+        set_rest(proxy);
     }
     wr_proxy_leave_service(proxy);
     wr_proxy_retry_later(proxy);
@@ -183,6 +190,18 @@ bool wr_proxy_may_connect(const wr_proxy *proxy)
            (state == WR_PROXY_WAITING || state == WR_PROXY_FAILED || state == WR_PROXY_ENDED);
 }
 
+/* Nothing is awaited from the module: the attempts end where its folder is watched. Not at once:
+ * who bound the socket may not listen yet. */
+static void rest_or_retry(wr_proxy *proxy)
+{
+    if (proxy->retry_ms < WR_RETRY_MAX_MS || proxy->folder_watch == NULL) {
+        wr_proxy_retry_later(proxy);
+        return;
+    }
+    wr_log(proxy->node->name, WEIR_LOG_DEBUG, "at '%s' is tried again when its folder changes",
+           proxy->options.control_path);
+}
+
 void wr_proxy_try_connect(wr_proxy *proxy)
 {
     wr_error error = {.code = WEIR_OK};
@@ -193,10 +212,8 @@ void wr_proxy_try_connect(wr_proxy *proxy)
         wr_proxy_retry_later(proxy);
         return;
     }
-    if (err != WEIR_OK) { /* who bound the socket may not listen yet */
-        if (proxy->retry_ms < WR_RETRY_MAX_MS || proxy->folder_watch == NULL) {
-            wr_proxy_retry_later(proxy);
-        }
+    if (err != WEIR_OK) {
+        rest_or_retry(proxy);
         return;
     }
     wr_proxy_pass(proxy, WR_PROXY_EVENT_CONNECTED);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
 /* A watch stays with a folder that was removed: the next attempt watches what has its name then. */
@@ -16,6 +17,9 @@ static void on_change(void *arg, bool gone)
     wr_proxy *proxy = arg;
     if (gone) {
         wr_proxy_unwatch_folder(proxy);
+    }
+    if (wr_clock_ns() < proxy->rests_until_ns) {
+        return; /* the timer will ask */
     }
     if (wr_proxy_may_connect(proxy)) {
         proxy->retry_ms = 1;

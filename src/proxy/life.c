@@ -52,15 +52,13 @@ static void log_failed(wr_proxy *proxy, const ending *end)
            config->window_ms, when);
 }
 
-/* Nobody is started any more. Who comes by itself shows in the control id's folder; without one the
- * timer asks. */
+/* Nobody is started any more. Who comes by itself shows in the control id's folder; who has come
+ * already, while the process was served or ended, does not: it is asked for, for a while. */
 static void rest(wr_proxy *proxy)
 {
-    wr_timer_clear(proxy->timer);
     wr_proxy_watch_folder(proxy);
-    if (proxy->folder_watch == NULL) {
-        wr_proxy_retry_later(proxy);
-    }
+    proxy->retry_ms = 1;
+    wr_proxy_retry_later(proxy);
 }
 
 static uint64_t served_ns(const wr_proxy *proxy, uint64_t now)

@@ -31,8 +31,9 @@
 /* Tries to connect: again after 1 ms, then after twice as long each time, up to this. A change in
  * the control id's folder begins anew. */
 #define WR_RETRY_MAX_MS 1000u
-/* One that was in service is tried again at this distance at the most; at once if it was for so
- * long. Else a peer that comes and goes as fast as it can would keep the gateway busy. */
+/* One that was in service is tried again after 1 ms, then after twice as long each time, up to
+ * this, and no sooner whatever its folder tells; at once if it was in service for so long. Else a
+ * peer that comes and goes as fast as it can would keep the gateway busy. */
 #define WR_RETRY_SERVED_MAX_MS 64u
 #define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
 
@@ -106,6 +107,8 @@ struct wr_proxy {
     wr_folder_watch *folder_watch;
     wr_supervisor *supervisor;
     uint32_t retry_ms;
+    uint32_t rest_ms;        /* after the last time in service; 0: that was long enough */
+    uint64_t rests_until_ns; /* changes in the folder mean nothing until then */
     uint64_t attach_deadline_ns;
     uint64_t create_count; /* names fresh message channels */
     unsigned unanswered;   /* creates sent on this connection and not answered, up to a limit */

@@ -279,15 +279,28 @@ class TowardsGateway(harness.WeirTest):
         gateway.wait_for("no greeting came")
         self.check_end(gateway)
 
-    def test_peer_that_comes_and_goes_is_awaited_longer(self):
+    def come_and_go(self, each_time=lambda: None):
         """1, 2, 4 ... 64, 64 ms; a slow machine only makes it longer."""
         gateway = self.start_one()
         begin = time.monotonic()
         for _ in range(12):
             with sp.Session(self.listener, self.folder):
                 pass
+            each_time()
         self.assertGreater(time.monotonic() - begin, 0.35)
         self.check_end(gateway, reason=False)
+
+    def test_peer_that_comes_and_goes_is_awaited_longer(self):
+        self.come_and_go()
+
+    def test_peer_that_comes_and_goes_with_its_socket_is_awaited_longer(self):
+        """Its folder tells each time that it is there."""
+        def listen_anew():
+            self.listener.__exit__()
+            self.listener = sp.Listener(self.path(self.control_id))
+            self.addCleanup(self.listener.__exit__)
+
+        self.come_and_go(listen_anew)
 
     def test_create_without_an_answer_is_sent_again(self):
         gateway = self.start_one()

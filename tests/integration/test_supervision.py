@@ -134,18 +134,40 @@ class Supervision(harness.WeirTest):
         self.assertEqual(gateway.err().count("[child] launched"), 4)
         gateway.stop()
 
-    def failed_in_folder(self):
-        """A gateway whose module has failed, and whoever comes to folder/control is taken."""
-        module = remote("late", "folder/control", **{
-            "activation.type": "launch", "launch": {"path": "/bin/false"}})
-        module["restart"] = {"policy": "never"}
-        gateway = self.start_gateway([module])
-        gateway.wait_for('it is not started again (its restart policy is "never")')
+    def failing_in(self, name, control_id):
+        """A module that fails at once, and whoever comes to its control id is taken."""
+        return {**remote(name, control_id, **{"activation.type": "launch",
+                                              "launch": {"path": "/bin/false"}}),
+                "restart": {"policy": "never"}}
+
+    def start_debugging(self, *modules):
+        return self.start("weir", harness.WEIR, "run", "--log-level", "debug",
+                          self.write_config(modules))
+
+    def wait_for_rest(self, gateway, names, times):
+        """Until nobody but the folder tells of a remote: so often was each one tried in vain."""
+        for name in names:
+            gateway.wait_for(f"[{name}] at ", times)
+
+    def failed_in_folder(self, *more):
+        gateway = self.start_debugging(self.failing_in("late", "folder/control"), *more)
+        gateway.wait_for('it is not started again (its restart policy is "never")', 1 + len(more))
         return gateway
 
+    def renew_folder(self, gateway, *names):
+        """With nothing but the folder's watch to find that out."""
+        self.wait_for_rest(gateway, names, 1)
+        for _ in range(2):
+            os.rmdir(self.path("folder"))
+            os.mkdir(self.path("folder"))
+
+    def check_found(self, gateway, name, control_id):
+        late = self.start_remote(name, control_id)
+        gateway.wait_for(f"[{name}] attached the remote module")
+        return late
+
     def check_found_in_folder(self, gateway):
-        late = self.start_remote(control_id="folder/control")
-        gateway.wait_for("[late] attached the remote module")
+        late = self.check_found(gateway, "late", "folder/control")
         gateway.stop()
         late.press_enter()
         late.expect_exit()
@@ -153,15 +175,40 @@ class Supervision(harness.WeirTest):
     def test_failed_module_is_found_in_a_folder_that_was_removed_and_made_again(self):
         os.mkdir(self.path("folder"))
         gateway = self.failed_in_folder()
-        for _ in range(2):
-            os.rmdir(self.path("folder"))
-            os.mkdir(self.path("folder"))
+        self.renew_folder(gateway, "late")
+        self.wait_for_rest(gateway, ["late"], 2)
         self.check_found_in_folder(gateway)
+
+    def test_failed_modules_are_found_in_a_folder_that_both_name_differently(self):
+        os.mkdir(self.path("folder"))
+        os.symlink("folder", self.path("link"))
+        gateway = self.failed_in_folder(self.failing_in("other", "link/other"))
+        self.renew_folder(gateway, "late", "other")
+        other = self.check_found(gateway, "other", "link/other")
+        self.check_found_in_folder(gateway)
+        other.press_enter()
+        other.expect_exit()
 
     def test_failed_module_is_found_in_a_folder_that_was_not_there(self):
         gateway = self.failed_in_folder()
         os.mkdir(self.path("folder"))
+        self.wait_for_rest(gateway, ["late"], 1)
         self.check_found_in_folder(gateway)
+
+    def test_somebody_else_is_found_who_listened_before_the_process_ended(self):
+        """Its folder tells nothing more of it."""
+        os.mkfifo(self.path("end"))
+        script = self.write_script("child", "#!/bin/sh\nread line <end\nexit 7\n")
+        module = {**launched("late", script), "restart": {"policy": "never"}}
+        gateway = self.start_gateway([module])
+        late = self.check_found(gateway, "late", "late_control")
+        with open(self.path("end"), "wb"):
+            pass
+        gateway.wait_for("exit status 7; it is not started again")
+        gateway.wait_for("[late] attached the remote module", 2)
+        gateway.stop()
+        late.press_enter()
+        late.expect_exit()
 
     def test_hangup_starts_what_has_failed_again(self):
         gateway = self.failing("#!/bin/sh\nexit 7\n", **{"backoff.ms": [1, 1], "burst": 1})
