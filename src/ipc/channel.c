@@ -240,6 +240,11 @@ bool wr_channel_shares(const wr_channel *channel)
     return channel->sharing != NULL;
 }
 
+size_t wr_channel_peer_secured(const wr_channel *channel)
+{
+    return channel->sharing == NULL ? 0 : wr_sharing_peer_secured(channel->sharing);
+}
+
 void wr_channel_set_processed(wr_channel *channel, uint64_t count)
 {
     if (channel->sharing != NULL) {

@@ -61,6 +61,8 @@ WR_SHARED void wr_channel_set_processed(wr_channel *channel, uint64_t count);
 WR_SHARED bool wr_channel_peer_waits(const wr_channel *channel);
 WR_SHARED uint64_t wr_channel_peer_processed(const wr_channel *channel);
 WR_SHARED void wr_channel_set_waits(wr_channel *channel, bool waits);
+/* Receiving: the bytes of the peer's shared memory that had to be made readable. */
+WR_SHARED size_t wr_channel_peer_secured(const wr_channel *channel);
 WR_SHARED bool wr_channel_shares(const wr_channel *channel); /* memory, with the peer */
 WR_SHARED bool wr_channel_greeted(const wr_channel *channel);
 /* Receive what the peer has written until now, then CLOSED. */

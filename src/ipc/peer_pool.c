@@ -83,3 +83,8 @@ weir_err wr_peer_pool_secure(wr_peer_pool *pool, const void *bytes, size_t size)
     size_t offset = (size_t)((const unsigned char *)bytes - pool->bytes);
     return wr_shared_memory_secure(pool->memory, offset + size);
 }
+
+size_t wr_peer_pool_secured(const wr_peer_pool *pool)
+{
+    return wr_shared_memory_secured(pool->memory);
+}

@@ -94,5 +94,7 @@ WR_SHARED const void *wr_peer_pool_find(const wr_peer_pool *pool, uint64_t offse
  * Errors: MEMORY. */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_peer_pool_secure(wr_peer_pool *pool, const void *bytes,
                                                        size_t size);
+/* How many bytes were asked for that way. By the same thread. */
+WR_SHARED size_t wr_peer_pool_secured(const wr_peer_pool *pool);
 
 #endif

@@ -496,6 +496,12 @@ static weir_err find_image(const wr_sharing *sharing, const wr_shared_frame *fra
     return WEIR_OK;
 }
 
+size_t wr_sharing_peer_secured(const wr_sharing *sharing)
+{
+    const wr_peer_pool *peer = sharing->borrower->peer;
+    return peer == NULL ? 0 : wr_peer_pool_secured(peer);
+}
+
 static weir_err receive_reference(wr_sharing *sharing, const wr_shared_frame *frame,
                                   weir_message **out, wr_error *error)
 {

@@ -62,6 +62,9 @@ bool wr_sharing_peer_waits(const wr_sharing *sharing);
 WEIR_MUST_CHECK weir_err wr_sharing_receive(wr_sharing *sharing, const void *data, size_t size,
                                             weir_message **out, wr_error *error);
 
+/* Receiving: the bytes of the peer's pool that had to be made readable. */
+size_t wr_sharing_peer_secured(const wr_sharing *sharing);
+
 /* Is the image in memory that another process may change? Any thread. */
 bool wr_sharing_is_borrowed(const weir_message *msg);
 /* The same message in this process's own memory. Any thread. Errors: MEMORY. */

@@ -36,5 +36,6 @@ WR_SHARED void wr_shared_memory_close(wr_shared_memory *memory);
  * system. */
 WR_SHARED void *wr_shared_memory_bytes(wr_shared_memory *memory);
 WR_SHARED size_t wr_shared_memory_size(const wr_shared_memory *memory);
+WR_SHARED size_t wr_shared_memory_secured(const wr_shared_memory *memory); /* bytes */
 
 #endif

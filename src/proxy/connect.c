@@ -76,18 +76,26 @@ static void log_loss(wr_proxy *proxy, wr_proxy_state state, bool goodbye, const 
     }
 }
 
+static uint32_t next_rest_ms(const wr_proxy *proxy)
+{
+    if (proxy->secured_bytes > WR_RETRY_SECURED_BYTES) {
+        return WR_RETRY_MAX_MS;
+    }
+    uint32_t next_ms = proxy->rest_ms == 0 ? 1 : 2 * proxy->rest_ms;
+    return next_ms > WR_RETRY_SERVED_MAX_MS ? WR_RETRY_SERVED_MAX_MS : next_ms;
+}
+
 /* Who was in service for a moment only is left alone for longer each time, whatever its folder
  * tells. */
 static void set_rest(wr_proxy *proxy)
 {
     uint64_t now = wr_clock_ns();
-    uint32_t next_ms = proxy->rest_ms == 0 ? 1 : 2 * proxy->rest_ms;
     if (now - proxy->running_since_ns >= WR_RETRY_SERVED_NS) {
         proxy->rest_ms = 0;
         proxy->retry_ms = 1;
         return;
     }
-    proxy->rest_ms = next_ms > WR_RETRY_SERVED_MAX_MS ? WR_RETRY_SERVED_MAX_MS : next_ms;
+    proxy->rest_ms = next_rest_ms(proxy);
     proxy->retry_ms = proxy->rest_ms;
     proxy->rests_until_ns = now + proxy->rest_ms * WR_NS_PER_MS;
 }

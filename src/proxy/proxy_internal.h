@@ -36,6 +36,9 @@
  * peer that comes and goes as fast as it can would keep the gateway busy. */
 #define WR_RETRY_SERVED_MAX_MS 64u
 #define WR_RETRY_SERVED_NS (1000 * WR_NS_PER_MS)
+/* Making more of its memory readable than this keeps the loop for milliseconds: after that it is
+ * left alone for as long as anybody is. */
+#define WR_RETRY_SECURED_BYTES (8u * 1024u * 1024u)
 
 /* A remote module is told what has arrived after so long at the latest, sooner when it is much. */
 #define WR_TELL_DELAY_MS 25u
@@ -108,6 +111,7 @@ struct wr_proxy {
     wr_supervisor *supervisor;
     uint32_t retry_ms;
     uint32_t rest_ms;        /* after the last time in service; 0: that was long enough */
+    size_t secured_bytes;    /* of the peer's memory, on its last channel */
     uint64_t rests_until_ns; /* changes in the folder mean nothing until then */
     uint64_t attach_deadline_ns;
     uint64_t create_count; /* names fresh message channels */

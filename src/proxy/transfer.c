@@ -327,5 +327,8 @@ void wr_proxy_close_channel(wr_proxy *proxy)
     wr_node_set_absent(proxy->node, true);
     wr_watch_close(proxy->channel_watch);
     proxy->channel_watch = NULL;
+    if (channel != NULL) {
+        proxy->secured_bytes = wr_channel_peer_secured(channel);
+    }
     wr_channel_destroy(channel);
 }

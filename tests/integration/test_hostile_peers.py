@@ -2,9 +2,12 @@
 """Malformed, truncated and oversized input on every socket: that connection ends with a reason in the
 log, and the program serves the next peer."""
 
+import fcntl
 import os
+import socket
 import struct
 import time
+import unittest
 
 import harness
 import sp
@@ -186,6 +189,30 @@ class TowardsRemote(harness.WeirTest):
         self.check_end()
 
 
+class SharingSession(sp.Session):
+    """Of a remote with shared memory that holds nothing."""
+
+    SIZE = 16 << 20
+    SEALS = 0x2 | 0x4 | 0x10  # shrink, grow, future write
+
+    def reply(self):
+        return sp.reply(sp.CREATED, sp.extension((1, struct.pack(">I", 4))))
+
+    def refer_to_the_end(self):
+        """To an image whose last byte is the memory's."""
+        fd = os.memfd_create("untouched", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.truncate(fd, self.SIZE)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, self.SEALS)
+            pool = sp.frame(b"\xa1\x61" + struct.pack(">I", self.SIZE))
+            socket.send_fds(self.messages.sock, [pool], [fd])
+        finally:
+            os.close(fd)
+        size = 4096
+        self.messages.send(sp.frame(b"\xa1\x62" + struct.pack(
+            ">IIQII", 0, 1, self.SIZE - size, 14, size)))
+
+
 class TowardsGateway(harness.WeirTest):
     """We play the remote module; `weir run` is under test."""
 
@@ -301,6 +328,18 @@ class TowardsGateway(harness.WeirTest):
             self.addCleanup(self.listener.__exit__)
 
         self.come_and_go(listen_anew)
+
+    @unittest.skipUnless(harness.has_shared_memory(), "this system has no memory of the kind that is shared")
+    def test_peer_whose_memory_costs_much_is_awaited_longest(self):
+        """It has touched none of it; a second. A slow machine only makes it longer."""
+        gateway = self.start_one()
+        with SharingSession(self.listener, self.folder) as session:
+            begin = time.monotonic()
+            session.refer_to_the_end()
+            session.control.wait_for_end()
+        with sp.Session(self.listener, self.folder):
+            self.assertGreater(time.monotonic() - begin, 0.9)
+        self.check_end(gateway, reason=False)
 
     def test_create_without_an_answer_is_sent_again(self):
         gateway = self.start_one()

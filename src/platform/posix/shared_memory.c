@@ -256,6 +256,11 @@ size_t wr_shared_memory_size(const wr_shared_memory *memory)
     return memory->size;
 }
 
+size_t wr_shared_memory_secured(const wr_shared_memory *memory)
+{
+    return memory->secured;
+}
+
 int wr_shared_memory_take_descriptor(wr_shared_memory *memory)
 {
     int fd = memory->fd;
