@@ -78,16 +78,6 @@ static void end(wr_executor *executor)
     wr_mutex_unlock(&executor->lock);
 }
 
-/* Nodes that were closed while they were queued. */
-static void give_up_queue(wr_executor *executor)
-{
-    while (executor->first != NULL) {
-        wr_node *node = executor->first;
-        executor->first = node->next_queued;
-        wr_node_unref(node);
-    }
-}
-
 void wr_executor_destroy(wr_executor *executor)
 {
     if (executor == NULL) {
@@ -97,7 +87,6 @@ void wr_executor_destroy(wr_executor *executor)
     for (unsigned i = 0; i < executor->thread_count; i++) {
         wr_thread_join(&executor->threads[i]);
     }
-    give_up_queue(executor);
     wr_cond_deinit(&executor->work);
     wr_mutex_deinit(&executor->lock);
     free(executor);

@@ -16,7 +16,7 @@ typedef struct wr_executor wr_executor;
 
 /* `name` is for debuggers. Errors: MEMORY. */
 WEIR_MUST_CHECK weir_err wr_executor_create(unsigned threads, const char *name, wr_executor **out);
-/* End the threads and free. What is still queued was closed, and is not run. NULL is allowed. */
+/* End the threads and free. What is still queued is not run. NULL is allowed. */
 void wr_executor_destroy(wr_executor *executor);
 /* Leave the threads alone to their end, because one is stuck in a module; frees nothing. */
 void wr_executor_abandon(wr_executor *executor);

@@ -433,14 +433,11 @@ void wr_node_stop_waiting(wr_node *node)
     wr_node_signal(node);
 }
 
-/* Nobody runs it any more, if nobody does now. Where it is queued, who comes to it gives it up, as
- * it may stand behind others for long. Not where it has a thread of its own: that has nobody else,
- * and is about to end, and whoever made the node queued may not have reached the queue yet. */
+/* Nobody runs it any more, if nobody does now. */
 static bool try_close(wr_node *node)
 {
     int state = atomic_load(&node->state);
-    while (state == WR_NODE_IDLE || state == WR_NODE_GATHERING ||
-           (state == WR_NODE_QUEUED && !node->own_executor)) {
+    while (state == WR_NODE_IDLE || state == WR_NODE_GATHERING) {
         if (atomic_compare_exchange_weak(&node->state, &state, WR_NODE_CLOSED)) {
             return true;
         }

@@ -11,8 +11,7 @@
  * Schedule: IDLE -> QUEUED -> RUNNING -> IDLE. QUEUED is in the executor's queue, or collected by a
  * reading thread (see wr_node_collect). What happens while it runs makes it RUNNING_AGAIN, so that
  * it is queued once more at the end, or its run goes on: wr_node_wake never gets lost. Closing
- * makes it CLOSED, from any but RUNNING and RUNNING_AGAIN; one that was QUEUED, with others in that
- * queue, stays there, and is given up instead of run.
+ * makes it CLOSED, from IDLE or GATHERING only.
  *
  * Where the consumer allows it, publishers run an idle node themselves: IDLE -> GATHERING ->
  * RUNNING; and wr_node_ready does, IDLE -> RUNNING. The publisher that makes something pending
@@ -243,7 +242,7 @@ wr_fanout *wr_node_swap_out(wr_node *node, wr_fanout *out);
 /* The same without replacing: returns when all publishing that had begun before is over. */
 void wr_node_wait_publishers(wr_node *node);
 
-/* For the executor: run once, unless it was closed. Returns how many messages were handed over. */
+/* For the executor: run once. Returns how many messages were handed over. */
 size_t wr_node_run(wr_node *node);
 
 #endif

@@ -312,7 +312,6 @@ static size_t run_and_settle(wr_node *node, const run_rule *rule)
     }
     if (!settled) {
         atomic_store(&node->state, WR_NODE_QUEUED);
-        wr_node_signal(node); /* it can be closed now */
         wr_executor_enqueue(node->executor, node);
         return done;
     }
@@ -323,11 +322,7 @@ static size_t run_and_settle(wr_node *node, const run_rule *rule)
 
 size_t wr_node_run(wr_node *node)
 {
-    int queued = WR_NODE_QUEUED;
-    if (!atomic_compare_exchange_strong(&node->state, &queued, WR_NODE_RUNNING)) {
-        wr_node_unref(node); /* it was closed meanwhile */
-        return 0;
-    }
+    atomic_store(&node->state, WR_NODE_RUNNING);
     return run_and_settle(node, &run_by_executor);
 }
 
@@ -476,7 +471,6 @@ size_t wr_node_give_up(wr_node *node)
     collect_pending(node);
     wr_link *link;
     while ((link = take_active(node)) != NULL) {
-        dropped += wr_mailbox_purge(&link->box); /* a removed one, which it did not get to sweep */
         wr_link_unref(link);
     }
     return dropped;

@@ -455,55 +455,6 @@ static void closed_node_never_runs_again(void **state)
     test_net_finish(net);
 }
 
-/* SINK takes the pool's only thread, and whoever comes after it has to stand behind. */
-static test_net *begin_behind(void)
-{
-    test_net *net = test_net_begin(1, 3);
-    (void)test_net_link(net, SOURCE, SINK, 16, WR_WHEN_FULL_BLOCK);
-    (void)test_net_link(net, SOURCE, OTHER, 16, WR_WHEN_FULL_BLOCK);
-    net->sinks[SINK].held = true;
-    net->sinks[OTHER].held = true;
-    test_net_start(net);
-    test_net_flood(net, SOURCE, 1);
-    test_sink_wait_inside(&net->sinks[SINK]);
-    return net;
-}
-
-static void queued_node_is_closed_without_its_turn(void **state)
-{
-    (void)state;
-    test_net *net = begin_behind();
-    uint64_t dropped;
-    assert_int_equal(wr_broker_close(net->broker, net->nodes[OTHER], wr_clock_ns(), &dropped),
-                     WEIR_OK);
-    assert_int_equal(dropped, 1);
-    test_sink_hold(&net->sinks[SINK], false);
-    test_net_expect(net, SINK, 1);
-    test_net_expect(net, OTHER, 0);
-    test_net_finish(net);
-}
-
-static void close_for_good(void *arg)
-{
-    test_net *net = arg;
-    uint64_t dropped;
-    assert_int_equal(wr_broker_close(net->broker, net->nodes[SINK], UINT64_MAX / 2, &dropped),
-                     WEIR_OK);
-}
-
-static void node_that_is_queued_once_more_is_closed_then(void **state)
-{
-    (void)state;
-    test_net *net = begin_behind();
-    wr_thread closer;
-    assert_int_equal(wr_thread_start(&closer, "closer", close_for_good, net), WEIR_OK);
-    wait_for_waiter(net->nodes[SINK]);
-    wr_node_wake(net->nodes[SINK]);
-    test_sink_hold(&net->sinks[SINK], false);
-    wr_thread_join(&closer); /* while OTHER has the thread */
-    test_net_finish(net);
-}
-
 static void close_of_a_stuck_pool_consumer_times_out(void **state)
 {
     (void)state;
@@ -574,8 +525,6 @@ int main(void)
         cmocka_unit_test(blocking_node_holds_up_no_other),
         cmocka_unit_test(closing_drops_and_counts_queue_and_rest),
         cmocka_unit_test(closed_node_never_runs_again),
-        cmocka_unit_test(queued_node_is_closed_without_its_turn),
-        cmocka_unit_test(node_that_is_queued_once_more_is_closed_then),
         cmocka_unit_test(close_of_a_stuck_pool_consumer_times_out),
         cmocka_unit_test(stuck_thread_of_a_blocking_node_is_left_alone),
     };

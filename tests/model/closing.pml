@@ -20,7 +20,6 @@
  *   NO_RIGHT        closing gives up what is queued while a thread may run the sink
  *   NO_REFUSE       a publisher does not look whether the link is closed
  *   RUN_CLOSED      a closed sink is run
- *   RUN_QUEUED      ... because it was queued when it was closed
  */
 #define PER 2 /* messages of each publisher */
 
@@ -166,44 +165,27 @@ inline run_link() {
     fi
 }
 
-inline run_once() {
-    sweep();
-    if
-    :: !paused -> run_link()
-    :: else
-    fi;
-    more = (listed > 0 || stacked > 0) && !paused;
-    atomic {
-        if
-        :: !more && state == RUNNING -> state = IDLE
-        :: else -> more = true
-        fi
-    }
-    if
-    :: more -> state = QUEUED; runnable++
-    :: else
-    fi;
-}
-
 proctype pool_thread() {
     bool yes;
     bool more;
 end:
     do
     :: atomic { runnable > 0 -> runnable-- }
+        state = RUNNING;
+        sweep();
+        if
+        :: !paused -> run_link()
+        :: else
+        fi;
+        more = (listed > 0 || stacked > 0) && !paused;
         atomic {
-#ifdef RUN_QUEUED
-            state = RUNNING; yes = true
-#else
-            yes = state == QUEUED;
             if
-            :: yes -> state = RUNNING
-            :: else -> assert(state == CLOSED)
+            :: !more && state == RUNNING -> state = IDLE
+            :: else -> more = true
             fi
-#endif
         }
         if
-        :: yes -> run_once()
+        :: more -> state = QUEUED; runnable++
         :: else
         fi;
         atomic { yes = false; more = false }
@@ -245,7 +227,7 @@ inline close() {
 #ifdef NO_RIGHT
     state = CLOSED;
 #else
-    atomic { state == IDLE || state == QUEUED -> state = CLOSED } /* take_run_right */
+    atomic { state == IDLE -> state = CLOSED } /* take_run_right */
 #endif
 #ifndef CLOSE_NO_WAIT
     readers == 0;

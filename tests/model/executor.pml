@@ -104,8 +104,7 @@ proctype thread() {
     ended++
 }
 
-/* Destroying an executor. What is still queued then was closed, and need not be run; here it is all
- * run before. */
+/* Destroying an executor: everything was run, as its nodes were closed before. */
 proctype closer() {
     ran == PRODUCERS * PER;
     lock();
