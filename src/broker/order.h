@@ -9,9 +9,10 @@
 
 /*
  * Reorder `nodes` in waves: the first are those that nobody feeds, each next one those that only
- * earlier waves feed. A cycle is cut where it is entered, by a link from a node that is not of it;
- * one that nothing else feeds, at its first node: links of the cycle to that one do not count. Nor
- * do links from and to other nodes. Within a wave, as given; no two nodes of a wave feed each
+ * earlier waves feed. What is in a cycle comes after all that feeds the cycle, and what that feeds
+ * after what feeds it. The cycle itself is cut at one node, which one of those that nobody feeds
+ * leads to, or else the first of it: links of the cycle to that one do not count. Nor do links from
+ * and to other nodes. Within a wave, as given; no two nodes of a wave feed each
  * other. `waves`: the number of each one's wave, from 0 on. Under the broker's lock.
  * Errors: MEMORY (the order is left as it is).
  */

@@ -138,6 +138,19 @@ static void two_cycles_stop_side_by_side(void **state)
     test_net_finish(net);
 }
 
+static void cycle_comes_after_all_that_feeds_it(void **state)
+{
+    (void)state;
+    test_net *net = test_net_begin(1, 5);
+    link_pairs(net, "03 34 43 12 24"); /* 3-4 is entered at both */
+    check_order(net, "01234", "01 2 3 4");
+    test_net_finish(net);
+    net = test_net_begin(1, 4);
+    link_pairs(net, "02 20 13 31 12"); /* 1-3 feeds 0-2 */
+    check_order(net, "0123", "1 03 2");
+    test_net_finish(net);
+}
+
 #define RANDOM_NODES TEST_NODES_MAX
 #define RANDOM_NETS 300
 
@@ -190,6 +203,11 @@ static void links_lead_to_later_waves_but_in_cycles(void **state)
                 assert_int_not_equal(wave_of[from], wave_of[to]);
                 assert_true(wave_of[from] < wave_of[to] || reaches[to][from]);
             }
+            for (size_t too = 0; feeds[from][to] && !reaches[to][from] && too < RANDOM_NODES;
+                 too++) {
+                /* what is in a cycle with the sink is later, too */
+                assert_true(wave_of[from] < wave_of[too] || !reaches[to][too] || !reaches[too][to]);
+            }
         }
         test_net_finish(net);
     }
@@ -240,6 +258,7 @@ int main(void)
         cmocka_unit_test(cycle_is_cut_where_it_is_entered),
         cmocka_unit_test(cycles_in_a_cycle_are_cut_as_they_are_met),
         cmocka_unit_test(two_cycles_stop_side_by_side),
+        cmocka_unit_test(cycle_comes_after_all_that_feeds_it),
         cmocka_unit_test(links_lead_to_later_waves_but_in_cycles),
         cmocka_unit_test(long_chain_of_cycles_is_ordered),
     };
