@@ -212,13 +212,25 @@ void wr_intake_work(weir_remote *remote)
     wr_session_tell_in_time(remote);
 }
 
-/* A full queue stops neither: it would not empty meanwhile, and what comes is not without end. */
+/* Somebody wants this process to do something else, or to end. */
+static bool is_called_away(const weir_remote *remote)
+{
+    return atomic_load(&remote->interrupted) || atomic_load(&remote->stopping);
+}
+
+/* A full queue does not stop it: that would not empty meanwhile, and what comes is not without end.
+ */
 void wr_intake_drain(weir_remote *remote)
 {
     wr_intake *intake = &remote->intake;
     const uint64_t end = remote->session.processed.count + WR_INTAKE_DRAIN_MESSAGES;
     intake->pending = intake->channel != NULL;
     while (remote->started && (intake->pending || intake->count > 0)) {
+        if (is_called_away(remote)) {
+            wr_remote_log(remote, WEIR_LOG_WARN,
+                          "interrupted before the module had all that the gateway sent");
+            return;
+        }
         if (remote->session.processed.count >= end) {
             wr_remote_log(remote, WEIR_LOG_WARN,
                           "what the gateway sends behind %u messages is not waited for",

@@ -317,7 +317,6 @@ weir_err weir_remote_start(weir_remote *remote)
     if (!take_running(remote)) {
         return WEIR_ERR_STATE;
     }
-    atomic_store(&remote->stopping, false);
     weir_err err = wr_thread_start(&remote->thread, "weir-remote", thread_main, remote);
     if (err != WEIR_OK) {
         put_running(remote);
@@ -333,6 +332,7 @@ void weir_remote_stop(weir_remote *remote)
     atomic_store(&remote->stopping, true);
     wr_poller_wake(remote->poller);
     wr_thread_join(&remote->thread);
+    atomic_store(&remote->stopping, false);
     remote->thread = (wr_thread){.started = false};
     put_running(remote);
 }

@@ -309,9 +309,38 @@ static void what_is_over_the_next_gateways_limit_is_dropped_and_said(void **stat
     weir_log_set_sink(NULL, NULL);
 }
 
+static weir_remote *called_away;
+
+static void call_away(weir_host *host, weir_message *msg)
+{
+    (void)host;
+    (void)msg;
+    weir_remote_interrupt(called_away);
+}
+
+/* ... and gives its module no more of what came before destroy than it has in hand. */
+static void who_is_interrupted_ends(void **state)
+{
+    (void)state;
+    place at;
+    gateway peer;
+    wr_id instance = {{0}};
+    place_open_running(&at);
+    called_away = at.remote;
+    module.on_receive = call_away;
+    (void)go_on_with(&peer, &at, &instance, 0);
+    send_while_stopped(&peer, &at, 3 * WR_INTAKE_BATCH_MAX);
+    gateway_say_type(&peer, WR_CONTROL_DESTROY);
+    assert_int_equal(weir_remote_run(at.remote), WEIR_OK);
+    assert_in_range(module.received, 1, WR_INTAKE_BATCH_MAX);
+    gateway_vanish(&peer);
+    place_close(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_interrupted_ends),
         cmocka_unit_test(
             message_whose_result_is_not_written_is_not_acknowledged_on_a_new_connection),
         cmocka_unit_test(backlog_is_acknowledged_while_it_is_worked_on),
