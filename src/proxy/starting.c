@@ -9,6 +9,9 @@
 #include "platform/clock.h"
 #include "proxy/proxy_internal.h"
 
+/* A timer that is this much over its time has not been held up by a busy machine only. */
+#define AWAY_MIN_MS 1000u
+
 static uint32_t limit_ms(const wr_proxy *proxy)
 {
     return proxy->options.heartbeat.start_timeout_ms;
@@ -76,10 +79,13 @@ static const char *what_is_awaited(wr_proxy_state state)
 }
 
 /* Not where the gateway itself did not run for a while (stopped, say): then it could not be heard.
- */
+ * The timer may come a millisecond early. */
 static bool is_late(const wr_proxy *proxy)
 {
-    return wr_clock_ns() - proxy->start_due_ns < limit_ms(proxy) / 4 * WR_NS_PER_MS;
+    uint64_t now = wr_clock_ns();
+    uint64_t over_ns = now > proxy->start_due_ns ? now - proxy->start_due_ns : 0;
+    uint32_t most_ms = limit_ms(proxy) / 4;
+    return over_ns < (most_ms > AWAY_MIN_MS ? most_ms : AWAY_MIN_MS) * WR_NS_PER_MS;
 }
 
 void wr_proxy_on_start_timer(void *arg)

@@ -46,8 +46,8 @@ class Starting(harness.WeirTest):
 
     def test_process_that_never_listens_is_found(self):
         mute = {**launched("late", "/bin/sleep", ["3600"], **{"grace.period.ms": 100}),
-                "restart": QUICK, "heartbeat": {"start.timeout.ms": 200}}
-        self.check_found(mute, "it does not listen at its control id after 200 ms, so process ")
+                "restart": QUICK, "heartbeat": {"start.timeout.ms": 2}}
+        self.check_found(mute, "it does not listen at its control id after 2 ms, so process ")
 
     def test_create_that_never_returns_is_found(self):
         self.check_found(self.hosted("late", "late", "create", 1500),
@@ -71,8 +71,8 @@ class Starting(harness.WeirTest):
         """... which is half of the other module's, that is found to hang meanwhile."""
         with sp.Listener(self.path("control")) as listener:
             gateway = self.start_gateway(
-                [self.hosted("late", "late", "start", **{"interval.ms": 100, "timeout.ms": 1500}),
-                 self.hosted("victim", "hang", "deadlock", **{"interval.ms": 100, "timeout.ms": 3000}),
+                [self.hosted("late", "late", "start", **{"interval.ms": 100, "timeout.ms": 3000}),
+                 self.hosted("victim", "hang", "deadlock", **{"interval.ms": 100, "timeout.ms": 6000}),
                  remote("trigger", "control"), logger()],
                 [link("trigger", "victim"), link("trigger", "late"), link("late", "logger")])
             with sp.Session(listener, self.folder) as session:
@@ -87,8 +87,8 @@ class Starting(harness.WeirTest):
     def test_module_that_waits_for_the_links_of_a_slow_gateway_is_not_late(self):
         """... but another one, which has longer, meanwhile is."""
         with sp.Listener(self.path("control")) as listener:
-            quick = self.hosted("quick", "pass", None, 4000)
-            other = {**remote("other", "control"), "heartbeat": {"start.timeout.ms": 6000}}
+            quick = self.hosted("quick", "pass", None, 10000)
+            other = {**remote("other", "control"), "heartbeat": {"start.timeout.ms": 11000}}
             gateway = self.start_gateway([quick, other, native("late", "late", "create"), logger(),
                                           hello_world()],
                                          [link("hello_world", "quick"), link("quick", "logger")])
