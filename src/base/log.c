@@ -24,7 +24,8 @@ _Static_assert(LINE_SIZE <= WR_OUTPUT_TEXT_MAX, "a line is one write");
 
 /* So long a reader may be kept from reading by a busy machine. */
 #define READER_PATIENCE_MS 50
-/* And so long after a line that found no room there is no waiting. */
+/* A line that took this long has waited for it, and so long after that there is no waiting. */
+#define WAITED_NS UINT64_C(1000000)
 #define IMPATIENCE_NS UINT64_C(1000000000)
 
 static atomic_int threshold = WEIR_LOG_INFO;
@@ -68,7 +69,7 @@ static bool tell_missing(void)
     return write_line(WEIR_LOG_WARN, "log", text, 0);
 }
 
-/* A reader that does not read is waited for once, for a moment, and not again for a while; its
+/* A reader that does not read is waited for, for a moment, and then not again for a while; its
  * lines are counted. Who logs may be the control loop, on which everything depends. */
 static void write_to_stderr(void *user, weir_log_level level, const char *who, const char *text)
 {
@@ -78,11 +79,15 @@ static void write_to_stderr(void *user, weir_log_level level, const char *who, c
     if (tell_missing()) {
         standard_error.missing = 0;
     }
-    bool patient = wr_clock_ns() >= standard_error.impatient_ns;
+    uint64_t begun_ns = wr_clock_ns();
+    bool patient = begun_ns >= standard_error.impatient_ns;
     if (standard_error.missing > 0 ||
         !write_line(level, who, text, patient ? READER_PATIENCE_MS : 0)) {
         standard_error.missing++;
-        standard_error.impatient_ns = wr_clock_ns() + IMPATIENCE_NS;
+    }
+    uint64_t now = wr_clock_ns();
+    if (now - begun_ns > WAITED_NS) {
+        standard_error.impatient_ns = now + IMPATIENCE_NS;
     }
     wr_mutex_unlock(&standard_error.mutex);
 }

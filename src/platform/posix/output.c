@@ -36,15 +36,32 @@ static void init(void)
     }
 }
 
-/* Returns -1 where `fd` will do. People read what comes here: what this costs is nothing. */
-static int open_terminal(int fd)
+/* Where to write, and how much at a time. */
+typedef struct target {
+    int fd;
+    int own; /* to be closed; -1: none */
+    size_t piece;
+} target;
+
+/* People read what comes to a terminal: what this costs is nothing. One that is not ours to open
+ * gets byte by byte. */
+static target open_target(wr_output to)
 {
+    int fd = to == WR_OUTPUT ? STDOUT_FILENO : STDERR_FILENO;
     char path[32];
     if (isatty(fd) == 0) {
-        return -1;
+        return (target){fd, -1, WR_OUTPUT_TEXT_MAX};
     }
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return own < 0 ? (target){fd, -1, 1} : (target){own, own, WR_OUTPUT_TEXT_MAX};
+}
+
+static void close_target(const target *at)
+{
+    if (at->own >= 0) {
+        (void)close(at->own);
+    }
 }
 
 static bool has_room(int fd, uint64_t deadline_ns)
@@ -59,54 +76,56 @@ static bool has_room(int fd, uint64_t deadline_ns)
     return ready != 0;
 }
 
-/* Returns how much was written by the deadline; all of it, where it cannot be written at all. */
-static size_t write_until(int fd, const char *text, size_t size, uint64_t deadline_ns)
+/* Returns how much there was room for; all of it, where it cannot be written at all. */
+static size_t write_some(const target *at, const char *text, size_t size)
 {
     size_t done = 0;
-    while (done < size && has_room(fd, deadline_ns)) {
-        ssize_t written = write(fd, text + done, size - done);
-        if (written > 0) {
-            done += (size_t)written;
-        } else if (written < 0 && errno != EINTR && errno != EAGAIN) {
-            return size;
-        } else if (wr_clock_ns() >= deadline_ns) {
+    while (done < size && has_room(at->fd, 0)) {
+        size_t left = size - done;
+        ssize_t written = write(at->fd, text + done, left < at->piece ? left : at->piece);
+        if (written < 0 && errno == EAGAIN) {
             break;
         }
+        if (written < 0 && errno != EINTR) {
+            return size;
+        }
+        done += written > 0 ? (size_t)written : 0;
     }
     return done;
 }
 
 /* True: it is written, or its rest is kept. */
-static bool write_text(wr_output to, int fd, const char *text, size_t size, uint64_t deadline_ns)
+static bool write_text(wr_output to, const target *at, const char *text, size_t size)
 {
     char *rest = outputs[to].rest;
-    size_t done = write_until(fd, rest, outputs[to].rest_size, deadline_ns);
+    size_t done = write_some(at, rest, outputs[to].rest_size);
     outputs[to].rest_size -= done;
     memmove(rest, rest + done, outputs[to].rest_size);
     if (outputs[to].rest_size > 0) {
         return false;
     }
-    done = write_until(fd, text, size, deadline_ns);
-    if (done > 0 || size == 0) {
-        outputs[to].rest_size = size - done;
-        memcpy(rest, text + done, size - done);
-        return true;
+    done = write_some(at, text, size);
+    if (done == 0 && size > 0) {
+        return false;
     }
-    return false;
+    outputs[to].rest_size = size - done;
+    memcpy(rest, text + done, size - done);
+    return true;
 }
 
 bool wr_output_write(wr_output to, const char *text, size_t size, int patience_ms)
 {
-    int fd = to == WR_OUTPUT ? STDOUT_FILENO : STDERR_FILENO;
     uint64_t deadline_ns = wr_clock_ns() + (unsigned)patience_ms * WR_NS_PER_MS;
+    target at = open_target(to);
+    bool written = false;
+    size = size < WR_OUTPUT_TEXT_MAX ? size : WR_OUTPUT_TEXT_MAX;
     wr_once_run(&once, init);
-    wr_mutex_lock(&outputs[to].mutex);
-    int terminal = open_terminal(fd);
-    bool written = write_text(to, terminal >= 0 ? terminal : fd, text,
-                              size < WR_OUTPUT_TEXT_MAX ? size : WR_OUTPUT_TEXT_MAX, deadline_ns);
-    if (terminal >= 0) {
-        (void)close(terminal);
-    }
-    wr_mutex_unlock(&outputs[to].mutex);
+    do {
+        wr_mutex_lock(&outputs[to].mutex);
+        written = write_text(to, &at, text, size);
+        wr_mutex_unlock(&outputs[to].mutex);
+        /* Whoever waits keeps nobody else from writing. */
+    } while (!written && wr_clock_ns() < deadline_ns && has_room(at.fd, deadline_ns));
+    close_target(&at);
     return written;
 }
