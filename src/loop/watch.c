@@ -145,8 +145,11 @@ static void on_folder(uv_fs_event_t *handle, const char *name, int events, int s
  * its last part. It stays until the last of them is closed. */
 static weir_err learn_folder_name(wr_folder_watch *watch)
 {
-    size_t size = 0; /* too little, so that libuv says how much it is */
-    (void)uv_fs_event_getpath(&watch->event, NULL, &size);
+    char little[1]; /* so that libuv says how much it is */
+    size_t size = sizeof(little);
+    if (uv_fs_event_getpath(&watch->event, little, &size) != UV_ENOBUFS) {
+        return WEIR_ERR_IO;
+    }
     char *path = malloc(size);
     if (path == NULL) {
         return WEIR_ERR_MEMORY;

@@ -150,7 +150,7 @@ typedef struct helper {
 static void add_another(void *user, const char *text)
 {
     helper *self = user;
-    char name[16];
+    char name[32];
     assert_string_not_equal(text, "");
     (void)snprintf(name, sizeof(name), "other %d", ++self->problems);
     assert_int_equal(add_native(self->gateway, name, SWALLOW, "null"), WEIR_OK);

@@ -109,7 +109,7 @@ class Stopping(harness.WeirTest):
     def test_grace_period_of_a_process_begins_when_its_module_has_let_go(self):
         """It has more to process than it could within that, and the gateway's is long."""
         slow = native("slow", "hang", "slow", isolation="process")
-        slow["loader"]["entrypoint"]["grace.period.ms"] = 100
+        slow["loader"]["entrypoint"]["grace.period.ms"] = 1000
         count = 100
         gateway = self.start_gateway([native("flood", "flood", count), slow, logger()],
                                      [link("flood", "slow"), link("slow", "logger")],
