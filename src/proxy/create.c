@@ -31,8 +31,8 @@ void wr_proxy_send_start(wr_proxy *proxy)
     }
     /* Together, so that no message can come between them: it answers when its start has returned.
      */
-    if (wr_proxy_queue_control(proxy, &start) != WEIR_OK) {
-        wr_proxy_lose(proxy, "no memory for start");
+    if (!wr_proxy_queue_control(proxy, &start)) {
+        wr_proxy_lose(proxy, "start could not be sent");
         return;
     }
     wr_proxy_ask_heartbeat(proxy);
