@@ -320,7 +320,8 @@ static bool is_stopping(const wr_proxy *proxy)
 /* The report that is being written, as long as the test likes. */
 static wr_crash_report written;
 
-bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report);
+__attribute__((used)) bool __wrap_wr_crash_report_start(wr_loop *loop,
+                                                        const wr_crash_report *report);
 
 bool __wrap_wr_crash_report_start(wr_loop *loop, const wr_crash_report *report)
 {
