@@ -13,7 +13,7 @@
 #define DEADLINE_NS (60000u * WR_NS_PER_MS) /* that only a broken program reaches */
 
 void __real_wr_cond_wait(wr_cond *cond, wr_mutex *mutex);
-__attribute__((used)) void __wrap_wr_cond_wait(wr_cond *cond, wr_mutex *mutex);
+void __wrap_wr_cond_wait(wr_cond *cond, wr_mutex *mutex);
 
 static wr_channel *channels[2];
 static wr_poller *poller;
@@ -131,6 +131,9 @@ static void publish_aside(void *arg)
 static void room_that_a_callback_makes_wakes_who_waits_for_it(void **state)
 {
     (void)state;
+    if (CALLS_ARE_INLINED) {
+        return; /* then nothing tells that the publisher waits */
+    }
     weir_err result = WEIR_ERR_STATE;
     while (!wr_transmit_get_state(&tx).full) {
         publish();
