@@ -268,9 +268,19 @@ static void advance(wr_window *window)
     window->bytes += size;
 }
 
+/* What the peer said, as far as it was sent on this connection. */
+static void count_acknowledged(wr_window *window)
+{
+    uint64_t count = window->told < window->next ? window->told : window->next;
+    if (count > window->acknowledged) {
+        window->acknowledged = count;
+    }
+}
+
 void wr_window_pass(wr_window *window)
 {
     advance(window);
+    count_acknowledged(window);
     note_sent(window);
 }
 
@@ -322,6 +332,7 @@ void wr_window_drop(wr_window *window)
     }
     window->end--;
     window->sent -= window->sent > window->next;
+    window->told -= window->told > window->next;
 }
 
 uint64_t wr_window_drop_over(wr_window *window, uint64_t limit)
@@ -346,18 +357,28 @@ weir_err wr_window_acknowledge(wr_window *window, uint64_t count)
     if (count > window->sent) {
         return WEIR_ERR_PROTOCOL;
     }
-    while (window->next < count) {
-        advance(window); /* sent on an earlier connection */
+    if (count > window->told) {
+        window->told = count;
     }
-    if (count > window->acknowledged) {
-        window->acknowledged = count;
-    }
+    count_acknowledged(window);
     return WEIR_OK;
+}
+
+weir_err wr_window_skip(wr_window *window, uint64_t count)
+{
+    if (count > window->sent) {
+        return WEIR_ERR_PROTOCOL;
+    }
+    while (window->next < count) {
+        advance(window);
+    }
+    return wr_window_acknowledge(window, count);
 }
 
 void wr_window_rewind(wr_window *window, bool keep)
 {
     wr_window_release(window);
+    window->told = window->acknowledged; /* of the connection before, this one knows nothing */
     window->next = window->base;
     window->bytes_waiting += window->bytes;
     window->bytes = 0;

@@ -8,6 +8,10 @@
  *         kept..base: released, remembered for a crash report; ..acknowledged: to be released;
  *         ..next: sent, kept until acknowledged; ..end: waiting
  *
+ * The peer may acknowledge what an earlier connection brought it while that waits to be sent again.
+ * It is sent nevertheless, and counts as acknowledged then: the peer counts what comes, and would
+ * take what follows for it.
+ *
  * On a connection without acknowledgement a message is released as soon as it is sent.
  *
  * Of a small message the window keeps a copy, as the frame that is sent, and so the message goes
@@ -61,6 +65,7 @@ typedef struct wr_window {
     uint64_t next;
     uint64_t end;
     uint64_t acknowledged;  /* by the peer: what is below it is released by and by */
+    uint64_t told;          /* the peer's last word on it, which may be over `next` */
     uint64_t sent;          /* the highest `next` ever: numbers below it may reach the peer twice */
     uint64_t bytes;         /* of the images base..next */
     uint64_t bytes_waiting; /* next..end */
@@ -128,16 +133,20 @@ static inline uint64_t wr_window_waiting(const wr_window *window)
 }
 /* Where memory is shared: as far as the peer can be seen to be, the same as below. */
 WR_SHARED void wr_window_look(wr_window *window, const wr_channel *channel);
-/* The peer has processed all below `count`. The messages are released later, by wr_window_release
- * or by the next that are put, on the thread that puts them: it has use for their memory. Errors:
- * PROTOCOL (more than was sent). */
+/* The peer says on this connection that it has processed all below `count`. The messages are
+ * released later, by wr_window_release or by the next that are put, on the thread that puts them:
+ * it has use for their memory. Errors: PROTOCOL (more than was ever sent). */
 WR_SHARED WEIR_MUST_CHECK weir_err wr_window_acknowledge(wr_window *window, uint64_t count);
 /* Release all that is acknowledged, but for what is to be remembered. */
 WR_SHARED void wr_window_release(wr_window *window);
 /* Give back memory that what is held does not need. False: not now, as frames wait to be written.
  */
 WR_SHARED bool wr_window_shrink(wr_window *window, const wr_channel *channel);
-/* A new connection, which acknowledges if `keep`: everything from base on waits again. */
+/* Before wr_window_rewind: the peer has processed all below `count`, and expects that next. Errors:
+ * as wr_window_acknowledge. */
+WR_SHARED WEIR_MUST_CHECK weir_err wr_window_skip(wr_window *window, uint64_t count);
+/* A new connection, which acknowledges if `keep`: everything that is not acknowledged waits again.
+ */
 WR_SHARED void wr_window_rewind(wr_window *window, bool keep);
 
 /* A message that the peer was given: one that it acknowledged (or that was sent to a peer that does

@@ -99,22 +99,73 @@ static void an_acknowledgement_of_what_was_never_sent_is_refused(void **state)
     wr_window_deinit(&window);
 }
 
-static void what_an_earlier_connection_sent_can_be_acknowledged_on_the_next(void **state)
+/* Ten, of which six were sent on a connection that is over. */
+static void begin_again(wr_window *window)
+{
+    for (uint64_t n = 0; n < 10; n++) {
+        put(window, n);
+    }
+    send_to(window, 6);
+    wr_window_rewind(window, true);
+    assert_int_equal(wr_window_acknowledge(window, 7), WEIR_ERR_PROTOCOL);
+}
+
+static void what_the_peer_acknowledges_before_it_is_sent_again_is_sent_nevertheless(void **state)
 {
     (void)state;
     wr_window window = {.keep = true};
-    for (uint64_t n = 0; n < 10; n++) {
-        put(&window, n);
-    }
-    send_to(&window, 6);
+    begin_again(&window);
+    send_to(&window, 2);
+    assert_int_equal(wr_window_acknowledge(&window, 5), WEIR_OK);
+    assert_int_equal(window.acknowledged, 2);
+    assert_int_equal(next_number(&window), 2);
+    send_to(&window, 4);
+    assert_int_equal(window.acknowledged, 4);
+    send_to(&window, 10);
+    assert_int_equal(window.acknowledged, 5);
+    assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
+    wr_window_release(&window);
+    assert_int_equal(window.bytes + window.bytes_waiting, 0);
+    wr_window_deinit(&window);
+}
+
+static void what_was_acknowledged_too_early_is_forgotten_with_the_connection(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    begin_again(&window);
+    assert_int_equal(wr_window_acknowledge(&window, 5), WEIR_OK);
     wr_window_rewind(&window, true);
-    assert_int_equal(wr_window_acknowledge(&window, 7), WEIR_ERR_PROTOCOL);
-    assert_int_equal(wr_window_acknowledge(&window, 6), WEIR_OK);
+    send_to(&window, 10);
+    assert_int_equal(window.acknowledged, 0);
+    wr_window_deinit(&window);
+}
+
+static void what_the_peer_does_not_expect_is_skipped(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    begin_again(&window);
+    assert_int_equal(wr_window_skip(&window, 7), WEIR_ERR_PROTOCOL);
+    assert_int_equal(wr_window_skip(&window, 6), WEIR_OK);
+    wr_window_rewind(&window, true);
     assert_int_equal(next_number(&window), 6);
     send_to(&window, 10);
     assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
     wr_window_release(&window);
     assert_int_equal(window.bytes + window.bytes_waiting, 0);
+    wr_window_deinit(&window);
+}
+
+static void a_dropped_message_takes_its_acknowledgement_along(void **state)
+{
+    (void)state;
+    wr_window window = {.keep = true};
+    begin_again(&window);
+    assert_int_equal(wr_window_acknowledge(&window, 6), WEIR_OK);
+    wr_window_drop(&window);
+    assert_int_equal(window.told, 5);
+    assert_int_equal(window.sent, 5);
     wr_window_deinit(&window);
 }
 
@@ -507,7 +558,10 @@ int main(void)
         cmocka_unit_test(without_acknowledgement_nothing_is_kept),
         cmocka_unit_test(what_is_not_acknowledged_is_sent_again_in_order),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_refused),
-        cmocka_unit_test(what_an_earlier_connection_sent_can_be_acknowledged_on_the_next),
+        cmocka_unit_test(what_the_peer_acknowledges_before_it_is_sent_again_is_sent_nevertheless),
+        cmocka_unit_test(what_was_acknowledged_too_early_is_forgotten_with_the_connection),
+        cmocka_unit_test(what_the_peer_does_not_expect_is_skipped),
+        cmocka_unit_test(a_dropped_message_takes_its_acknowledgement_along),
         cmocka_unit_test(what_is_acknowledged_is_released_while_more_is_put),
         cmocka_unit_test(it_is_full_at_its_limit_of_messages),
         cmocka_unit_test(a_dropped_message_leaves_no_gap_in_the_numbers),

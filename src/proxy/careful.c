@@ -123,7 +123,7 @@ static void drop_first(wr_proxy *proxy, uint64_t link)
 {
     wr_proxy_lock(proxy);
     assert(proxy->channel == NULL);
-    wr_window_rewind(&proxy->window, proxy->window.keep);
+    wr_proxy_rewind_window(proxy, proxy->window.keep);
     assert(proxy->window.next == proxy->poison.first);
     wr_origins_drop(&proxy->origins, proxy->window.next);
     wr_window_drop(&proxy->window);

@@ -74,13 +74,13 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
     return log_result(proxy, message, err);
 }
 
-/* Before the message channel is open, the answer to create says it all. */
+/* Before the answer to create has come, that will say it all. */
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool attached =
-        state == WR_PROXY_RUNNING || state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
-    if (attached && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
+    bool agreed = state == WR_PROXY_ATTACHING || state == WR_PROXY_RUNNING ||
+                  state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
+    if (agreed && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
         return;
     }

@@ -212,7 +212,7 @@ static bool agree(wr_proxy *proxy, const wr_extension *extension)
     get_position(proxy, &mine);
     if (acknowledged) {
         if (extension->position.received > mine.sent ||
-            wr_proxy_acknowledge(proxy, extension->position.received) != WEIR_OK) {
+            wr_proxy_skip(proxy, extension->position.received) != WEIR_OK) {
             wr_proxy_lose(proxy, "it says that it processed more messages than were sent");
             return false;
         }

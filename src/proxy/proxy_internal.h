@@ -315,8 +315,12 @@ bool wr_proxy_gather(void *proxy);
 bool wr_proxy_direct(void *proxy, uint64_t link, weir_message *msg);
 /* The loop: the remote module has processed all below `count`. Errors: PROTOCOL. */
 WEIR_MUST_CHECK weir_err wr_proxy_acknowledge(wr_proxy *proxy, uint64_t count);
+/* The loop, before wr_proxy_rewind: it has, and expects that one next. Errors: PROTOCOL. */
+WEIR_MUST_CHECK weir_err wr_proxy_skip(wr_proxy *proxy, uint64_t count);
 /* The loop: begin the next connection with the oldest message that is not acknowledged. */
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged);
+/* Of that, the window's part. Under tx_lock. */
+void wr_proxy_rewind_window(wr_proxy *proxy, bool acknowledged);
 /* Messages that were taken and not yet sent. */
 uint64_t wr_proxy_waiting(wr_proxy *proxy);
 /* The loop: write what is queued. False: the socket takes no more now, and is watched. */

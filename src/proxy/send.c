@@ -367,11 +367,25 @@ void wr_proxy_on_alarm(void *arg, unsigned ready)
     wr_node_run_gathered(proxy->node);
 }
 
+weir_err wr_proxy_skip(wr_proxy *proxy, uint64_t count)
+{
+    wr_proxy_lock(proxy);
+    weir_err err = wr_window_skip(&proxy->window, count);
+    wr_proxy_unlock(proxy);
+    return err;
+}
+
+void wr_proxy_rewind_window(wr_proxy *proxy, bool acknowledged)
+{
+    wr_window_rewind(&proxy->window, acknowledged);
+    atomic_store(&proxy->acknowledged, proxy->window.told);
+}
+
 void wr_proxy_rewind(wr_proxy *proxy, bool acknowledged)
 {
     wr_proxy_lock(proxy);
     proxy->window.keep_last = proxy->options.crash == NULL ? 0 : WR_CRASH_MESSAGES_KEPT;
-    wr_window_rewind(&proxy->window, acknowledged);
+    wr_proxy_rewind_window(proxy, acknowledged);
     wr_proxy_hold_back(proxy, acknowledged);
     atomic_store(&proxy->ack_waits, false);
     wr_proxy_unlock(proxy);
@@ -399,10 +413,13 @@ static weir_err flush_waiting(wr_proxy *proxy)
 {
     weir_err err = WEIR_OK;
     weir_err pumped = WEIR_OK;
+    bool over = false;
     wr_proxy_lock(proxy);
     do { /* where the socket was full for the one, and not for the other */
         proxy->tx_waits = false;
         pumped = pump(proxy);
+        /* Some may have been acknowledged before they were sent again. */
+        over = wr_proxy_on_progress(proxy) || over;
         err = wr_channel_flush(proxy->channel);
     } while (err == WEIR_OK && pumped == WEIR_OK && wr_window_waiting(&proxy->window) > 0 &&
              !is_held(proxy));
@@ -417,6 +434,9 @@ static weir_err flush_waiting(wr_proxy *proxy)
         atomic_store(&proxy->ack_waits, true); /* it comes by the loop, so none has been missed */
     }
     wr_proxy_unlock(proxy);
+    if (over) {
+        wr_proxy_log_careful_end(proxy);
+    }
     return err == WEIR_OK && pumped == WEIR_ERR_TOO_LARGE ? pumped : err;
 }
 
@@ -431,6 +451,7 @@ static void give_up_next(wr_proxy *proxy)
     (void)wr_window_peek(&proxy->window, &size);
     note_too_large(proxy, size, &note);
     wr_window_drop(&proxy->window);
+    atomic_store(&proxy->acknowledged, proxy->window.told);
     wr_origins_drop(&proxy->origins, number);
     bool over = wr_proxy_on_drop(proxy, number);
     wr_proxy_unlock(proxy);
@@ -469,14 +490,15 @@ static weir_err acknowledge_now(wr_proxy *proxy, uint64_t count)
     wr_proxy_lock(proxy);
     weir_err err = wr_window_acknowledge(&proxy->window, count);
     if (err == WEIR_OK) {
-        atomic_store(&proxy->acknowledged, proxy->window.acknowledged);
+        atomic_store(&proxy->acknowledged, proxy->window.told);
     }
     bool over = wr_proxy_on_progress(proxy);
     bool stuck = atomic_load(&proxy->ack_waits) || wr_window_waiting(&proxy->window) > 0;
     if (stuck) {
         wr_window_release(&proxy->window); /* else by those who put more, see there */
     }
-    bool go_on = stuck && !is_held(proxy);
+    /* When it attaches, the peer's greeting makes it go on. */
+    bool go_on = stuck && !is_held(proxy) && wr_proxy_get_state(proxy) != WR_PROXY_ATTACHING;
     if (go_on) {
         atomic_store(&proxy->ack_waits, false);
     }

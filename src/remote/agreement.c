@@ -56,7 +56,7 @@ void wr_session_agree(weir_remote *remote, const wr_extension *extension)
     intake->redelivered_end = extension->position.sent;
     bool knows_us = same && same_id(&session->instance, &extension->instance);
     if (acknowledged && knows_us &&
-        wr_transmit_acknowledge(&remote->transmit, extension->position.received) != WEIR_OK) {
+        wr_transmit_skip(&remote->transmit, extension->position.received) != WEIR_OK) {
         wr_remote_log(remote, WEIR_LOG_WARN,
                       "the gateway says that it received more than was sent; all is sent again");
     }

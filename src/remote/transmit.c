@@ -207,6 +207,14 @@ weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count)
     return err;
 }
 
+weir_err wr_transmit_skip(wr_transmit *tx, uint64_t count)
+{
+    wr_mutex_lock(&tx->mutex);
+    weir_err err = wr_window_skip(&tx->window, count);
+    wr_mutex_unlock(&tx->mutex);
+    return err;
+}
+
 void wr_transmit_mark(wr_transmit *tx, wr_progress processed)
 {
     wr_mutex_lock(&tx->mutex);

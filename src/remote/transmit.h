@@ -82,6 +82,8 @@ void wr_transmit_close(wr_transmit *tx);
 void wr_transmit_get_position(wr_transmit *tx, wr_position *position);
 /* The peer has processed all below `count`. Errors: PROTOCOL (more than was sent). */
 WEIR_MUST_CHECK weir_err wr_transmit_acknowledge(wr_transmit *tx, uint64_t count);
+/* The same, said when a connection begins: before wr_transmit_agree. */
+WEIR_MUST_CHECK weir_err wr_transmit_skip(wr_transmit *tx, uint64_t count);
 /* The next connection begins with the oldest message that is not acknowledged; `acknowledged`: the
  * peer will acknowledge. */
 void wr_transmit_rewind(wr_transmit *tx, bool acknowledged);

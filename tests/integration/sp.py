@@ -218,7 +218,9 @@ class Session:
             self.args = args_of(image)
             self.listener = Listener(os.path.join(folder, uri_of(image)))
             self.control.send(frame(self.reply()))
-            self.messages = self.listener.accept().greet()
+            self.messages = self.listener.accept()
+            self.before_messages()
+            self.messages.greet()
             self.control.expect_control(START)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return False
@@ -226,6 +228,9 @@ class Session:
 
     def reply(self):
         return reply(CREATED)
+
+    def before_messages(self):
+        """The message channel is connected, and nothing is said on it."""
 
     def __enter__(self):
         return self

@@ -11,9 +11,10 @@ import unittest
 
 import harness
 import sp
-from harness import hello_world, launched, link, remote
+from harness import hello_world, launched, link, native, remote
 from test_crashes import is_sanitized
 
+UNACKNOWLEDGED = re.compile(r"^module remote .*, unacknowledged (\d+),", re.MULTILINE)
 MODULE_FAILED = 2
 HEARTBEAT_REPLY = 6
 ACKNOWLEDGE = 7
@@ -174,6 +175,53 @@ class Successors(harness.WeirTest):
             gateway.stop()
 
 
+class EarlyAcknowledgements(harness.WeirTest):
+    """A module that goes on acknowledges what it had processed before, while that is sent again: it
+    counts what comes, so all of it must come."""
+    COUNT = 1000  # more than the socket holds
+
+    def setUp(self):
+        super().setUp()
+        self.listener = sp.Listener(self.path("control"))
+        self.addCleanup(self.listener.__exit__)
+        self.gateway = self.start_gateway([native("flood", "flood", self.COUNT),
+                                           remote("remote", "control")], [link("flood", "remote")])
+        self.instance = os.urandom(16)
+        with self.next_session() as session:
+            self.receive_all(session)
+
+    def next_session(self, early=False):
+        return EarlySession(self.listener, self.folder, self.instance, self.COUNT if early else 0)
+
+    def receive_all(self, session):
+        numbers = [int(sp.content_of(session.messages.receive_frame()).split()[0])
+                   for _ in range(self.COUNT)]
+        self.assertEqual(numbers, list(range(self.COUNT)))
+
+    def unacknowledged(self):
+        """As the gateway last said, which is asked once more."""
+        self.gateway.process.send_signal(signal.SIGUSR1)
+        said = UNACKNOWLEDGED.findall(self.gateway.err())
+        return int(said[-1]) if said else self.COUNT
+
+    def wait_for_unacknowledged(self, condition, text):
+        harness.wait_until(lambda: condition(self.unacknowledged()), text)
+
+    def test_while_it_is_sent_again(self):
+        with self.next_session() as session:
+            session.acknowledge(self.COUNT)
+            self.wait_for_unacknowledged(lambda count: count < self.COUNT, "what was sent counts")
+            self.receive_all(session)
+            self.wait_for_unacknowledged(lambda count: count == 0, "so does the rest")
+            self.gateway.stop()
+
+    def test_before_it_is_sent_again(self):
+        with self.next_session(early=True) as session:
+            self.receive_all(session)
+            self.wait_for_unacknowledged(lambda count: count == 0, "all is acknowledged")
+            self.gateway.stop()
+
+
 @unittest.skipIf(is_sanitized(), "sanitizers keep what is freed")
 class Bursts(harness.WeirTest):
     COUNT = 10000
@@ -194,7 +242,7 @@ class Bursts(harness.WeirTest):
                     for _ in range(self.CHUNK):
                         session.messages.receive_frame()
                 before = self.memory(gateway)
-                session.control.send(sp.frame(sp.control(ACKNOWLEDGE, struct.pack(">Q", self.COUNT))))
+                session.acknowledge(self.COUNT)
                 harness.wait_until(lambda: self.memory(gateway) < before - 1024, "a smaller gateway")
             gateway.stop()
 
@@ -202,13 +250,28 @@ class Bursts(harness.WeirTest):
 class AcknowledgingSession(sp.Session):
     """A new instance each time, which takes messages up to a limit and acknowledges none."""
 
-    def __init__(self, control_listener, folder, limit):
+    def __init__(self, control_listener, folder, limit, instance=None):
         self.block = sp.extension((1, struct.pack(">I", 1)), (2, struct.pack(">I", limit)),
-                                  (6, os.urandom(16)), (7, bytes(24)))
+                                  (6, instance or os.urandom(16)), (7, bytes(24)))
         super().__init__(control_listener, folder)
 
     def reply(self):
         return sp.reply(sp.CREATED, self.block)
+
+    def acknowledge(self, count):
+        self.control.send(sp.frame(sp.control(ACKNOWLEDGE, struct.pack(">Q", count))))
+
+
+class EarlySession(AcknowledgingSession):
+    """An instance that goes on, wants all again, and acknowledges `early` of it at once."""
+
+    def __init__(self, control_listener, folder, instance, early):
+        self.early = early
+        super().__init__(control_listener, folder, 1 << 26, instance)
+
+    def before_messages(self):
+        if self.early > 0:
+            self.acknowledge(self.early)
 
 
 if __name__ == "__main__":
