@@ -30,6 +30,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
 
 DEADLINE_S = 60
 POLL_S = 0.005
+# Of what a program printed, a failed test shows so many characters from the begin and from the end.
+SHOWN_MAX = 10000
 BUILD = os.path.abspath(os.environ["WEIR_BUILD_DIR"])
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPORTS = ("ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "LeakSanitizer",
@@ -95,6 +97,13 @@ def shared(pid):
     """The inodes of the memory that the process has mapped and others can have, too."""
     lines = read_text(f"/proc/{pid}/maps").splitlines()
     return {line.split()[4] for line in lines if "/memfd:" in line}
+
+
+def shorten(text):
+    """Without its middle, where that would hide what else failed."""
+    if len(text) <= 2 * SHOWN_MAX:
+        return text
+    return f"{text[:SHOWN_MAX]}\n[...]\n{text[-SHOWN_MAX:]}"
 
 
 def is_alive(pid):
@@ -321,8 +330,8 @@ class WeirTest(unittest.TestCase):
     def show_output(self):
         for name in sorted(os.listdir(self.folder)):
             if name.endswith((".out", ".err")):
-                text = read_text(self.path(name))
-                print(f"---- {name} of {self.id()}\n{text[:20000]}", file=sys.stderr)
+                text = shorten(read_text(self.path(name)))
+                print(f"---- {name} of {self.id()}\n{text}", file=sys.stderr)
 
     # starting
 
