@@ -184,20 +184,22 @@ static void set_peer_limit(wr_proxy *proxy, const wr_extension *extension)
     wr_proxy_unlock(proxy);
 }
 
-/* The remote's side of where both stand: its messages continue, or a new instance begins. */
+/* The remote's side of where both stand. It says with which message it begins: mostly with the one
+ * that create named; a new instance with its oldest, and so does one that has been with another
+ * gateway meanwhile, and repeats what has come. */
 static void agree_received(wr_proxy *proxy, const wr_extension *extension)
 {
     bool same = memcmp(&proxy->instance, &extension->instance, sizeof(wr_id)) == 0;
+    uint64_t first = extension->position.first;
     if (!same) {
         proxy->instance = extension->instance;
         proxy->sharing_failed = false; /* on the next connection: what is new may manage */
-        proxy->received = extension->position.first;
-    } else if (extension->position.first > proxy->received) {
-        uint64_t lost = extension->position.first - proxy->received;
+    } else if (first > proxy->received) {
+        uint64_t lost = first - proxy->received;
         wr_proxy_log(proxy, WEIR_LOG_ERROR, "%llu %s lost on the way from the remote module",
                      (unsigned long long)lost, wr_text_plural(lost, "message is", "messages are"));
-        proxy->received = extension->position.first;
     }
+    proxy->received = first;
     proxy->told = proxy->received;
     proxy->untold_bytes = 0;
     proxy->redelivered_end = extension->position.sent;

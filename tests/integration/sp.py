@@ -70,6 +70,12 @@ def args_of(image):
     return image[at + 4:at + 4 + size - 1].decode()
 
 
+def block_of(image):
+    """The extension block of a create message."""
+    args = 14 + struct.unpack(">I", image[10:14])[0]
+    return image[args + 4 + struct.unpack(">I", image[args:args + 4])[0]:]
+
+
 def message(content):
     """A message image without properties."""
     return (b"\xa1\x60" + struct.pack(">II", 14 + len(content), 0)
@@ -216,6 +222,7 @@ class Session:
             self.control.greet()
             image = self.control.expect_control(CREATE)
             self.args = args_of(image)
+            self.offer = entries_of(block_of(image))
             self.listener = Listener(os.path.join(folder, uri_of(image)))
             self.control.send(frame(self.reply()))
             self.messages = self.listener.accept()

@@ -18,6 +18,7 @@ UNACKNOWLEDGED = re.compile(r"^module remote .*, unacknowledged (\d+),", re.MULT
 MODULE_FAILED = 2
 HEARTBEAT_REPLY = 6
 ACKNOWLEDGE = 7
+POSITION = 7  # of an extension block
 # A remote that stops its gateway, sends more than the gateway reads in one turn and then that its
 # module failed, and is gone when the gateway goes on. Its message channel stays open so long.
 LAST_WORDS = f"""
@@ -222,6 +223,36 @@ class EarlyAcknowledgements(harness.WeirTest):
             self.gateway.stop()
 
 
+class Forgetful(harness.WeirTest):
+    """A module that goes on, but has been with another gateway meanwhile: it does not know any more
+    what this one has received, and begins with the oldest message that it still has."""
+
+    def test_gateway_counts_from_where_it_begins(self):
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("remote", "control")])
+            instance = os.urandom(16)
+            with self.next_session(listener, instance, (0, 0, 0)) as session:
+                self.send_until(session, 5, 5)
+            with self.next_session(listener, instance, (0, 3, 5)) as session:
+                self.assertEqual(self.received_by_gateway(session), 5)
+                self.send_until(session, 3, 6)
+            with self.next_session(listener, instance, (0, 6, 6)) as session:
+                self.assertEqual(self.received_by_gateway(session), 6)
+            gateway.stop()
+
+    def next_session(self, listener, instance, position):
+        return AcknowledgingSession(listener, self.folder, 1 << 26, instance, position)
+
+    def send_until(self, session, count, acknowledged):
+        session.messages.send(sp.frame(sp.message(b"")) * count)
+        said = 0
+        while said < acknowledged:
+            said = struct.unpack(">Q", session.control.expect_control(ACKNOWLEDGE)[8:])[0]
+
+    def received_by_gateway(self, session):
+        return struct.unpack(">Q", session.offer[POSITION][:8])[0]
+
+
 @unittest.skipIf(is_sanitized(), "sanitizers keep what is freed")
 class Bursts(harness.WeirTest):
     COUNT = 10000
@@ -250,9 +281,10 @@ class Bursts(harness.WeirTest):
 class AcknowledgingSession(sp.Session):
     """A new instance each time, which takes messages up to a limit and acknowledges none."""
 
-    def __init__(self, control_listener, folder, limit, instance=None):
+    def __init__(self, control_listener, folder, limit, instance=None, position=(0, 0, 0)):
         self.block = sp.extension((1, struct.pack(">I", 1)), (2, struct.pack(">I", limit)),
-                                  (6, instance or os.urandom(16)), (7, bytes(24)))
+                                  (6, instance or os.urandom(16)),
+                                  (POSITION, struct.pack(">QQQ", *position)))
         super().__init__(control_listener, folder)
 
     def reply(self):
