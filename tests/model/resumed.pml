@@ -7,21 +7,25 @@
  * wr_transmit_agree of transmit.c, and marks.c as far as it tells what may be acknowledged.
  *
  * A gateway sends MESSAGES messages; the module publishes one result for each. The environment cuts
- * control and message connections, or kills the module's process, which a new one follows: FAULTS
- * such events in all. What a cut connection holds may be lost, its newest first; what a process
- * wrote that died is not. Each side notices in its own time, after it has read what is left.
+ * control and message connections, or kills the module's process or the gateway's, which a new one
+ * follows: FAULTS such events in all. What a cut connection holds may be lost, its newest first;
+ * what a process wrote that died is not. Each side notices in its own time, after it has read what
+ * is left. A new gateway has the messages that the one before had never sent.
  *
  * A message is its content; where it counts as which number each side finds by itself, as in the
  * code. A window's `base` is its `acknowledged` here: when memory is released is of no interest.
- * The gateway's `end` is MESSAGES: when one is published, and when it is sent, is one choice.
+ * The gateway's messages are all there from the start: when one is published, and when it is sent,
+ * is one choice.
  * A message is received, processed and marked in one step, for what lies in a batch when a
  * connection ends might as well be lost with it. Connecting is one step of both sides, as neither
  * goes on before the other's greeting; but the gateway may read that later.
  *
  * Verified: each process of the module gets the messages one after the other, none left out and
  * none twice; the gateway gets the results so, too, where no process died; where one died and no
- * message connection was cut, none is left out. Nobody acknowledges what was not sent, and nothing
- * is released that was not processed. At rest everything is processed, and all is acknowledged.
+ * message connection was cut, none is left out. With a gateway only that is lost which it had not
+ * sent on its last connection, or that was cut or killed with it. Nobody acknowledges what was not
+ * sent, and nothing is released that was not processed. At rest everything is processed, and all is
+ * acknowledged.
  *
  * Mutations, each of which must be found:
  *   SKIP_EARLY     what is acknowledged before it is sent again is not sent again
@@ -33,6 +37,8 @@
  *   MARK_UNWRITTEN so does an acknowledgement
  *   NO_POSITION    the remote begins with its oldest, whatever the create says
  *   OLD_RECEIVED   the gateway goes on counting when a new process begins
+ *   NO_DRAIN       the remote does not read what the message channel before a create still holds
+ *   SAME_SESSION   the remote goes on counting where a new gateway begins
  *   NO_REST        the gateway does not read what the lost message channel still holds
  */
 #ifndef MESSAGES
@@ -48,6 +54,7 @@
 mtype = { CREATE, CREATED, ACKNOWLEDGE };
 mtype = { WAITING, CREATING, ATTACHING, RUNNING };
 
+#define OWES ((state == ATTACHING || state == RUNNING) && told != received)
 #define LEAST(a, b) ((a) < (b) -> (a) : (b))
 #define MOST(a, b) ((a) > (b) -> (a) : (b))
 
@@ -59,7 +66,7 @@ typedef window_t {
     byte end
 }
 
-/* The connections: type, received, first, sent, instance; and contents. */
+/* The connections: type, received, first, instance, session; and contents. */
 chan control_out = [3] of { mtype, byte, byte, byte, byte };
 chan control_in = [3] of { mtype, byte, byte, byte, byte };
 chan messages_out = [WINDOW] of { byte };
@@ -70,7 +77,9 @@ bool messages_open;
 bool messages_cut;
 
 mtype state = WAITING;
-window_t out; /* the gateway's window */
+byte session = 1;
+window_t out;   /* the gateway's window */
+byte out_base;  /* content of its number 0 */
 bool channel; /* the gateway has its end of the message channel */
 byte received;
 byte told;
@@ -83,7 +92,7 @@ bool remote_control; /* it has its end of it */
 bool remote_channel;
 bool listens; /* for a message channel */
 bool agreed;
-bool knows_session;
+byte known_session;
 byte processed;
 byte remote_told;
 byte number;
@@ -91,12 +100,14 @@ byte known_end;
 byte settled;
 byte mark_processed; /* the oldest mark; each later one is one message and one result more */
 byte mark_end;
-byte result_base; /* content of its first result */
+byte content_of[MESSAGES]; /* its results */
 
 /* What has happened. */
 byte faults;
 bool died;
+bool gateway_died;
 bool message_cut_once;
+bool lost; /* some messages went with a gateway */
 byte done;    /* messages below it were processed, by some process */
 byte got;     /* results below it have reached the gateway */
 byte expected; /* content of the process's next message */
@@ -154,8 +165,8 @@ inline on_result() {
     messages_in?content;
     received++;
     if
-    :: !died -> assert(content == got)
-    :: died && !message_cut_once -> assert(content <= got)
+    :: !died && !gateway_died -> assert(content == got)
+    :: (!died || !message_cut_once) && !lost -> assert(content <= got)
     :: else
     fi;
     got = MOST(got, content + 1)
@@ -163,21 +174,21 @@ inline on_result() {
 
 inline tell() {
     if
-    :: (state == ATTACHING || state == RUNNING) && told != received && nfull(control_out) ->
+    :: OWES && nfull(control_out) ->
         told = received;
         if
         :: control_open -> control_out!ACKNOWLEDGE, received, 0, 0, 0
         :: else
         fi
-    :: else
+    :: !OWES || full(control_out)
     fi
 }
 
 inline agree_with_remote() {
     skip_to(out, a);
     if
-    :: instance != d ->
-        instance = d;
+    :: instance != c ->
+        instance = c;
 #ifndef OLD_RECEIVED
         received = b
 #endif
@@ -199,7 +210,7 @@ inline on_control() {
     :: type == ACKNOWLEDGE && state == RUNNING -> acknowledge(out, a)
     :: else
     fi;
-    assert(out.acknowledged <= done)
+    assert(out.acknowledged == 0 || out_base + out.acknowledged <= done)
 }
 
 inline lose() {
@@ -236,7 +247,7 @@ end:
             control_open = true;
             control_cut = false;
             remote_control = true;
-            control_out!CREATE, received, out.acknowledged, out.sent, instance;
+            control_out!CREATE, received, out.acknowledged, instance, session;
             state = CREATING
         }
     :: atomic {
@@ -258,17 +269,14 @@ end:
             state == RUNNING && out.next < out.end && out.next - out.acknowledged < WINDOW &&
                 (nfull(messages_out) || !messages_open) ->
             if
-            :: messages_open -> messages_out!out.next
+            :: messages_open -> messages_out!out_base + out.next
             :: else
             fi;
             pass(out);
-            assert(out.acknowledged <= done)
+            assert(out.acknowledged == 0 || out_base + out.acknowledged <= done)
         }
     :: atomic { channel && nempty(messages_in) -> on_result(); content = 0 }
-    :: atomic {
-            (state == ATTACHING || state == RUNNING) && told != received && nfull(control_out) ->
-            tell()
-        }
+    :: atomic { OWES && nfull(control_out) -> tell() }
     :: atomic {
             state != WAITING && !control_open && (empty(control_in) || control_cut) ||
                 channel && !messages_open && (empty(messages_in) || messages_cut) ->
@@ -281,9 +289,9 @@ end:
 /* The remote. */
 
 inline process_one() {
-    assert(!begun || content == expected);
-    assert(content <= done);
-    result_base = (begun -> result_base : content);
+    assert(!begun || (lost -> content >= expected : content == expected));
+    assert(content <= done || lost);
+    content_of[results.end] = content;
     begun = true;
     expected = content + 1;
     done = MOST(done, expected);
@@ -312,16 +320,20 @@ inline close_remote_channel() {
 
 inline agree_with_gateway() {
     if
-    :: !knows_session || processed < b -> processed = b
+#ifdef SAME_SESSION
+    :: known_session == 0 || processed < b -> processed = b
+#else
+    :: known_session != d || processed < b -> processed = b
+#endif
     :: else
     fi;
 #ifndef NO_POSITION
     if
-    :: knows_session && d == process -> skip_to(results, a)
+    :: known_session == d && c == process -> skip_to(results, a)
     :: else
     fi;
 #endif
-    knows_session = true;
+    known_session = d;
     rewind(results);
     settled = processed;
     mark_processed = processed;
@@ -342,16 +354,18 @@ inline agree_with_gateway() {
     agreed = true;
     listens = true;
     if
-    :: control_open -> control_in!CREATED, remote_told, results.acknowledged, results.sent, process
+    :: control_open -> control_in!CREATED, remote_told, results.acknowledged, process, session
     :: else
     fi
 }
 
 inline on_create() {
+#ifndef NO_DRAIN
     do
     :: remote_channel && nempty(messages_out) -> take_message()
     :: !remote_channel || empty(messages_out) || messages_cut -> break
     od;
+#endif
     close_remote_channel();
     agree_with_gateway()
 }
@@ -362,7 +376,7 @@ inline read_control() {
     :: type == CREATE -> on_create()
     :: type == ACKNOWLEDGE && agreed ->
         acknowledge(results, a);
-        assert(results.acknowledged == 0 || result_base + results.acknowledged <= got)
+        assert(results.acknowledged == 0 || content_of[results.acknowledged - 1] < got)
     :: else
     fi
 }
@@ -397,7 +411,7 @@ end:
                 results.next - results.acknowledged < WINDOW &&
                 (nfull(messages_in) || !messages_open) ->
             if
-            :: messages_open -> messages_in!result_base + results.next
+            :: messages_open -> messages_in!content_of[results.next]
             :: else
             fi;
             pass(results);
@@ -420,8 +434,25 @@ end:
 
 /* The environment. */
 
-inline die() {
+inline replace_gateway() {
+    gateway_died = true;
+    lost = lost || died || message_cut_once || out.next < out.sent;
+    control_open = false;
+    messages_open = false;
+    empty_out(messages_in);
+    empty_control(control_in);
+    channel = false;
+    state = WAITING;
+    session++;
+    out_base = out_base + out.sent;
+    out.acknowledged = 0; out.told = 0; out.next = 0; out.sent = 0;
+    out.end = MESSAGES - out_base;
+    received = 0; told = 0; instance = 0
+}
+
+inline replace_remote() {
     died = true;
+    lost = lost || gateway_died;
     control_open = false;
     messages_open = false;
     empty_out(messages_out);
@@ -430,11 +461,12 @@ inline die() {
     remote_channel = false;
     listens = false;
     agreed = false;
-    knows_session = false;
+    known_session = 0;
     begun = false;
     process++;
     processed = 0; remote_told = 0; number = 0; known_end = 0;
-    settled = 0; mark_processed = 0; mark_end = 0; result_base = 0; expected = 0;
+    settled = 0; mark_processed = 0; mark_end = 0; expected = 0;
+    content_of[0] = 0; content_of[1] = 0; content_of[2] = 0;
     results.acknowledged = 0; results.told = 0; results.next = 0; results.sent = 0; results.end = 0
 }
 
@@ -447,13 +479,15 @@ init {
         }
     :: atomic {
             faults < FAULTS && messages_open ->
-            messages_open = false; messages_cut = true; message_cut_once = true; faults++
+            messages_open = false; messages_cut = true; message_cut_once = true; faults++;
+            lost = lost || gateway_died
         }
-    :: atomic { faults < FAULTS -> faults++; die() }
+    :: atomic { faults < FAULTS -> faults++; replace_remote() }
+    :: atomic { faults < FAULTS -> faults++; replace_gateway() }
     :: break
     od;
     timeout; /* nothing can happen any more */
-    assert(state == RUNNING && done == MESSAGES);
-    assert(out.acknowledged == MESSAGES && results.acknowledged == results.end);
-    assert(got == MESSAGES || died && message_cut_once)
+    assert(state == RUNNING && (done == MESSAGES || lost));
+    assert(out.acknowledged == out.end && results.acknowledged == results.end);
+    assert(got == MESSAGES || lost || died && message_cut_once)
 }
