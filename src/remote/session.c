@@ -549,9 +549,9 @@ void wr_session_accept(weir_remote *remote)
     for (unsigned i = 0; i == 0 || (session->pending && i < LAST_BATCHES); i++) {
         wr_session_read(remote); /* the present connection may have ended */
     }
-    if (session->stream != NULL && !wr_sp_greeted(session->stream)) {
+    if (session->stream != NULL && !session->agreed) {
         wr_remote_log(remote, WEIR_LOG_WARN,
-                      "a connection that sent no greeting gives way to a newer one");
+                      "a connection that sent no create gives way to a newer one");
         disconnect(remote);
     }
     if (session->stream != NULL) {

@@ -103,6 +103,21 @@ static void second_control_connection_is_turned_away(void **state)
     place_close(&at);
 }
 
+static void connection_without_create_gives_way(void **state)
+{
+    (void)state;
+    place at;
+    gateway idle;
+    wr_sp_frame answer;
+    place_open_running(&at);
+    gateway_connect(&idle, &at);
+    gateway_say_type(&idle, WR_CONTROL_HEARTBEAT);
+    ASSERT_OK(control_receive(idle.control, &answer));
+    assert_serves(&at);
+    gateway_vanish(&idle);
+    place_close(&at);
+}
+
 static void start_without_a_module_and_unknown_types_are_ignored(void **state)
 {
     (void)state;
@@ -239,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gateway_that_leaves_behind_a_create_does_no_harm),
         cmocka_unit_test(second_control_connection_is_turned_away),
+        cmocka_unit_test(connection_without_create_gives_way),
         cmocka_unit_test(start_without_a_module_and_unknown_types_are_ignored),
         cmocka_unit_test(malformed_frames_close_the_connection_only),
         cmocka_unit_test(connection_that_ends_within_its_greeting_makes_way),

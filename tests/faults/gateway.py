@@ -93,7 +93,7 @@ class GatewayKilled(stand.Stand):
         self.tallies["away"].limit = 0
         self.settle()
         for host, wanted, kb in zip(self.hosts, descriptors, warm):
-            self.check_descriptors(host, wanted, 1)
+            self.check_descriptors(host, wanted, 1, listeners=2)
             self.check_memory(host, kb)
         self.gateway.stop()
         for host in self.hosts:

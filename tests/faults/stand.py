@@ -234,10 +234,10 @@ class Stand(harness.WeirTest):
             self.assertLessEqual(count, again[remote], str(self.tallies[remote]))
         return counts
 
-    def check_descriptors(self, program, counted, channels):
-        """Not more of any kind than were counted, when a file may have been open for a moment. Each
-        channel may have got its pool meanwhile."""
-        allowed = counted | collections.Counter({POOL: channels})
+    def check_descriptors(self, program, counted, remotes, listeners=0):
+        """Not more of any kind than were counted, when a file may have been open for a moment, and a
+        connection cut. Each remote has two, and may have got its pool meanwhile."""
+        allowed = counted | collections.Counter({"socket": 2 * remotes + listeners, POOL: remotes})
         harness.wait_until(lambda: count_descriptors(program.pid) <= allowed,
                            lambda: f"{program.name} may have {dict(allowed)}, and has "
                                    f"{list_descriptors(program.pid)}")
