@@ -8,9 +8,10 @@
  *
  * A gateway sends MESSAGES messages; the module publishes one result for each. The environment cuts
  * control and message connections, kills the module's process or the gateway's, which a new one
- * follows, or has another gateway visit the module meanwhile: FAULTS such events in all. What a cut connection holds may be lost, its newest first;
- * what a process wrote that died is not. Each side notices in its own time, after it has read what
- * is left. A new gateway has the messages that the one before had never sent.
+ * follows, or has another gateway visit the module meanwhile: FAULTS such events in all. What a cut
+ * connection holds may be lost, its newest first; what a process wrote that died is not. Each side
+ * notices in its own time, after it has read what is left. A new gateway has the messages that the
+ * one before had never sent.
  *
  * A message is its content; where it counts as which number each side finds by itself, as in the
  * code. A window's `base` is its `acknowledged` here: when memory is released is of no interest.
