@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "broker/broker.h"
 #include "platform/clock.h"
@@ -317,6 +318,53 @@ static bool is_stopping(const wr_proxy *proxy)
     return wr_proxy_get_state(proxy) == WR_PROXY_STOPPING;
 }
 
+static bool channel_is_there(const wr_proxy *proxy)
+{
+    return proxy->channel != NULL;
+}
+
+static void remote_vanish(stage *s)
+{
+    wr_channel_destroy(s->channel);
+    wr_sp_destroy(s->control);
+    s->channel = NULL;
+    s->control = NULL;
+}
+
+/* With a message that is to be sent again, and a socket that has room for it all the time. */
+static void stop_waits_for_a_greeting_and_leaves_the_processor_alone(void **state)
+{
+    (void)state;
+    enum { PATIENCE_MS = 400 };
+    const wr_sp_options options = {.frame_limit = WR_CONTROL_SIZE_MAX};
+    stage s;
+    wr_node *source = NULL;
+    wr_listener *messages = NULL;
+    wr_control_message reply = {.type = WR_CONTROL_REPLY, .status = WR_REPLY_CREATED};
+    reply.extension.present = true;
+    reply.extension.features = WR_FEATURE_ACKNOWLEDGE;
+    stage_open(&s, &(wr_proxy_options){.heartbeat = {.interval_ms = 0}});
+    remote_begin(&s, WR_FEATURE_ACKNOWLEDGE);
+    open_source(&s, &source);
+    pass_one(&s, source);
+    remote_vanish(&s);
+    ASSERT_OK(wr_sp_create(accept_one(s.listener), &options, &s.control));
+    (void)expect_control(&s, WR_CONTROL_CREATE);
+    ASSERT_OK(wr_listener_open(s.message_path, &messages, NULL));
+    control_say(s.control, &reply);
+    wr_stream *silent = accept_one(messages);
+    wait_until(&s, channel_is_there);
+    clock_t begun = clock();
+    begin_stop(&s, PATIENCE_MS);
+    double used_ms = (double)(clock() - begun) * 1000 / CLOCKS_PER_SEC;
+    assert_true(used_ms < PATIENCE_MS / 2.0);
+    wr_proxy_join(s.proxy);
+    wr_stream_close(silent);
+    wr_listener_close(messages);
+    close_source(&s, source);
+    stage_close(&s);
+}
+
 /* The report that is being written, as long as the test likes. */
 static wr_crash_report written;
 
@@ -453,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lost_module_goes_on_writing_is_not_read),
         cmocka_unit_test(module_that_is_stopped_is_not_found_to_hang),
+        cmocka_unit_test(stop_waits_for_a_greeting_and_leaves_the_processor_alone),
         cmocka_unit_test(stop_waits_until_a_message_is_set_aside),
         cmocka_unit_test(nobody_is_asked_to_create_until_a_message_is_set_aside),
         cmocka_unit_test(what_sources_in_turn_needed_is_given_back),

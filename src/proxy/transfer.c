@@ -23,10 +23,12 @@ static bool may_read(const wr_proxy *proxy)
     return wr_proxy_get_state(proxy) == WR_PROXY_ATTACHING || !wr_node_congested(proxy->node);
 }
 
+/* Before the peer's greeting nothing can be sent, however writable the socket is. */
 void wr_proxy_update_watch(wr_proxy *proxy)
 {
     wr_proxy_lock(proxy);
-    unsigned events = proxy->tx_waits ? WR_POLL_WRITE : 0;
+    bool waits = proxy->tx_waits && wr_channel_greeted(proxy->channel);
+    unsigned events = waits ? WR_POLL_WRITE : 0;
     wr_proxy_unlock(proxy);
     if (may_read(proxy)) {
         events |= WR_POLL_READ;
