@@ -78,8 +78,9 @@ bool wr_proxy_send_control(wr_proxy *proxy, const wr_control_message *message)
 static void on_acknowledge(wr_proxy *proxy, uint64_t count)
 {
     wr_proxy_state state = wr_proxy_get_state(proxy);
-    bool agreed = state == WR_PROXY_ATTACHING || state == WR_PROXY_RUNNING ||
-                  state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
+    bool answered = state == WR_PROXY_ATTACHING || state == WR_PROXY_RUNNING ||
+                    state == WR_PROXY_STOPPING || state == WR_PROXY_ENDING;
+    bool agreed = answered && (proxy->features & WR_FEATURE_ACKNOWLEDGE) != 0;
     if (agreed && wr_proxy_acknowledge(proxy, count) != WEIR_OK) {
         wr_proxy_lose(proxy, "it acknowledged messages that were not sent");
         return;

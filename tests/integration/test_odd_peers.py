@@ -253,6 +253,28 @@ class Forgetful(harness.WeirTest):
         return struct.unpack(">Q", session.offer[POSITION][:8])[0]
 
 
+class OldSuccessors(harness.WeirTest):
+    def test_what_an_old_peer_sends_is_new(self):
+        """Its predecessor said how much of what it sends may come again."""
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("remote", "control"), native("swallow", "swallow")],
+                                         [link("remote", "swallow")])
+            with AcknowledgingSession(listener, self.folder, 1 << 26, None, (0, 0, 5)) as session:
+                session.messages.send(sp.frame(sp.message(b"again")))
+                self.wait_for(gateway, 1)
+            with sp.Session(listener, self.folder) as session:
+                session.messages.send(sp.frame(sp.message(b"new")))
+                self.wait_for(gateway, 2)
+                self.assertNotIn("redelivered 2", gateway.err())
+            gateway.stop()
+
+    def wait_for(self, gateway, count):
+        """Before the link's counters come the module's."""
+        harness.wait_until(lambda: reported(gateway, f"swallow: accepted {count}, delivered {count}"),
+                           f"{count} messages")
+        self.assertIn("module remote (outprocess): running; redelivered 1,", gateway.err())
+
+
 @unittest.skipIf(is_sanitized(), "sanitizers keep what is freed")
 class Bursts(harness.WeirTest):
     COUNT = 10000
