@@ -50,6 +50,15 @@ static void send_to(wr_window *window, uint64_t end)
     }
 }
 
+/* All `count` were sent. */
+static void end_acknowledged(wr_window *window, uint64_t count)
+{
+    assert_int_equal(wr_window_acknowledge(window, count), WEIR_OK);
+    wr_window_release(window);
+    assert_int_equal(window->bytes + window->bytes_waiting, 0);
+    wr_window_deinit(window);
+}
+
 static void without_acknowledgement_nothing_is_kept(void **state)
 {
     (void)state;
@@ -79,10 +88,7 @@ static void what_is_not_acknowledged_is_sent_again_in_order(void **state)
     assert_int_equal(next_number(&window), 120);
     assert_int_equal(window.sent, 300);
     send_to(&window, 500);
-    assert_int_equal(wr_window_acknowledge(&window, 500), WEIR_OK);
-    wr_window_release(&window);
-    assert_int_equal(window.bytes + window.bytes_waiting, 0);
-    wr_window_deinit(&window);
+    end_acknowledged(&window, 500);
 }
 
 static void an_acknowledgement_of_what_was_never_sent_is_refused(void **state)
@@ -123,10 +129,7 @@ static void what_the_peer_acknowledges_before_it_is_sent_again_is_sent_neverthel
     assert_int_equal(window.acknowledged, 4);
     send_to(&window, 10);
     assert_int_equal(window.acknowledged, 5);
-    assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
-    wr_window_release(&window);
-    assert_int_equal(window.bytes + window.bytes_waiting, 0);
-    wr_window_deinit(&window);
+    end_acknowledged(&window, 10);
 }
 
 static void what_was_acknowledged_too_early_is_forgotten_with_the_connection(void **state)
@@ -151,10 +154,7 @@ static void what_the_peer_does_not_expect_is_skipped(void **state)
     wr_window_rewind(&window, true);
     assert_int_equal(next_number(&window), 6);
     send_to(&window, 10);
-    assert_int_equal(wr_window_acknowledge(&window, 10), WEIR_OK);
-    wr_window_release(&window);
-    assert_int_equal(window.bytes + window.bytes_waiting, 0);
-    wr_window_deinit(&window);
+    end_acknowledged(&window, 10);
 }
 
 static void a_dropped_message_takes_its_acknowledgement_along(void **state)

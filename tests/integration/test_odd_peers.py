@@ -253,6 +253,21 @@ class Forgetful(harness.WeirTest):
         return struct.unpack(">Q", session.offer[POSITION][:8])[0]
 
 
+class Boasters(harness.WeirTest):
+    def test_who_processed_what_was_not_sent_is_left(self):
+        with sp.Listener(self.path("control")) as listener:
+            gateway = self.start_gateway([remote("remote", "control")])
+            with listener.accept_greeted() as control:
+                control.expect_control(sp.CREATE)
+                control.send(sp.frame(sp.reply(sp.CREATED, sp.extension(
+                    (1, struct.pack(">I", 1)), (6, os.urandom(16)),
+                    (POSITION, struct.pack(">QQQ", 1, 0, 0))))))
+                control.wait_for_end()
+            gateway.wait_for("it says that it processed more messages than were sent")
+            with AcknowledgingSession(listener, self.folder, 1 << 26):
+                gateway.stop()
+
+
 class OldSuccessors(harness.WeirTest):
     def test_what_an_old_peer_sends_is_new(self):
         """Its predecessor said how much of what it sends may come again."""
